@@ -1,0 +1,45 @@
+#include "common/io/loop_group.h"
+
+#include <future>
+
+namespace weir {
+
+LoopGroup::LoopGroup(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>(static_cast<int>(i)));
+}
+
+LoopGroup::~LoopGroup() {
+  for (auto& loop : loops_) loop->stop();
+  for (auto& thread : threads_) thread.join();
+}
+
+void LoopGroup::start() {
+  for (auto& loop : loops_) threads_.emplace_back([&loop] { loop->run(); });
+}
+
+void LoopGroup::on_each(const std::function<void(Loop&)>& work) {
+  for (auto& loop : loops_) {
+    std::promise<void> done;
+    loop->post([&] {
+      work(*loop);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+}
+
+bool LoopGroup::shut_down(milliseconds patience) {
+  constexpr milliseconds kLook{5};
+  on_each([](Loop& loop) { loop.cancel_all(); });
+  const auto deadline = Clock::now() + patience;
+  // Sessions of one loop may wait for another, so none stops before all are through.
+  int sessions = 1;
+  while (sessions > 0 && Clock::now() < deadline) {
+    sessions = 0;
+    on_each([&](Loop& loop) { sessions += loop.spawned(); });
+    if (sessions > 0) std::this_thread::sleep_for(kLook);
+  }
+  return sessions == 0;
+}
+
+}  // namespace weir

@@ -1,0 +1,178 @@
+#include "common/io/socket.h"
+
+#include <netinet/tcp.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "common/check.h"
+
+namespace weir {
+
+namespace {
+
+constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr int kUserTimeoutMs = 10'000;  // unacknowledged data for so long: the peer is gone
+
+Error broken(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return {Errc::Refused, std::strerror(error)};
+    case ETIMEDOUT: return {Errc::Timeout, std::strerror(error)};
+    case ECONNRESET:
+    case EPIPE: return {Errc::Reset, std::strerror(error)};
+    default: return {Errc::System, std::strerror(error)};
+  }
+}
+
+void set_int(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+}  // namespace
+
+void set_tcp_options(int fd) {
+  set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 10);
+  set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
+}
+
+Socket::Socket(Loop& loop, int fd, const Address& peer)
+    : loop_(loop), fd_(fd), peer_(peer), read_wait_(loop), write_wait_(loop) {
+  loop_.add(fd_, kEvents, *this);
+}
+
+Socket::~Socket() { close(); }
+
+Task<Result<std::unique_ptr<Socket>>> Socket::connect(Loop& loop, Address to, Deadline deadline) {
+  const int fd = ::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) co_return std::unexpected(broken(errno));
+  set_tcp_options(fd);
+  auto socket = std::make_unique<Socket>(loop, fd, to);
+  if (::connect(fd, to.raw(), to.length()) != 0) {
+    if (errno != EINPROGRESS) co_return std::unexpected(broken(errno));
+    socket->writable_ = false;
+    auto connected = co_await socket->writable(deadline);
+    if (!connected) co_return std::unexpected(connected.error());
+    int error = 0;
+    socklen_t length = sizeof(error);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error != 0) co_return std::unexpected(broken(error));
+  }
+  co_return std::move(socket);
+}
+
+void Socket::on_ready(std::uint32_t events) {
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+  // The first waiter to go on may destroy this socket; the second is told in the loop's next step.
+  const bool wake_reader = readable_ && read_wait_.waiting();
+  const bool wake_writer = writable_ && write_wait_.waiting();
+  if (wake_reader && wake_writer) {
+    loop_.resume_soon(read_wait_.take_ready());
+    loop_.resume_soon(write_wait_.take_ready());
+  } else if (wake_reader) {
+    read_wait_.wake();
+  } else if (wake_writer) {
+    write_wait_.wake();
+  }
+}
+
+Task<Result<void>> Socket::await(Wait& wait, const bool& ready, Deadline deadline) {
+  if (ready) co_return Result<void>{};
+  INVARIANT(!wait.waiting());
+  auto woken = co_await wait.until(deadline);
+  co_return woken;
+}
+
+Task<Result<void>> Socket::readable(Deadline deadline) {
+  return await(read_wait_, readable_, deadline);
+}
+
+Task<Result<void>> Socket::writable(Deadline deadline) {
+  return await(write_wait_, writable_, deadline);
+}
+
+Result<std::size_t> Socket::try_read(std::span<std::uint8_t> into) {
+  if (fd_ < 0) return fail(Errc::Cancelled, "socket closed");
+  if (!readable_) return 0;
+  ssize_t got = 0;
+  do {
+    got = ::recv(fd_, into.data(), into.size(), 0);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return fail(Errc::Closed, "peer closed");
+  if (got < 0) {
+    if (errno != EAGAIN) return std::unexpected(broken(errno));
+    readable_ = false;
+    return 0;
+  }
+  // A short read has emptied the socket: epoll tells of what comes next, which spares a recv. Only the
+  // peer's FIN, if it is in already, would not be told again.
+  if (static_cast<std::size_t>(got) < into.size() && !hung_up_) readable_ = false;
+  return static_cast<std::size_t>(got);
+}
+
+Result<std::size_t> Socket::try_write(std::span<const iovec> pieces) {
+  if (fd_ < 0) return fail(Errc::Cancelled, "socket closed");
+  if (!writable_) return 0;
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (errno != EAGAIN) return std::unexpected(broken(errno));
+  writable_ = false;
+  return 0;
+}
+
+Task<Result<std::size_t>> Socket::read(std::span<std::uint8_t> into, Deadline deadline) {
+  while (true) {
+    auto got = try_read(into);
+    if (!got || *got > 0) co_return got;
+    auto ready = co_await readable(deadline);
+    if (!ready) co_return std::unexpected(ready.error());
+  }
+}
+
+Task<Result<void>> Socket::write(ByteView bytes, Deadline deadline) {
+  while (!bytes.empty()) {
+    const iovec piece{.iov_base = const_cast<std::uint8_t*>(bytes.data()), .iov_len = bytes.size()};
+    auto sent = try_write({&piece, 1});
+    if (!sent) co_return std::unexpected(sent.error());
+    bytes = bytes.subspan(*sent);
+    if (bytes.empty() || *sent > 0) continue;
+    auto ready = co_await writable(deadline);
+    if (!ready) co_return ready;
+  }
+  co_return Result<void>{};
+}
+
+void Socket::shut_down_writes() {
+  if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
+}
+
+int Socket::release() {
+  INVARIANT(!read_wait_.waiting() && !write_wait_.waiting());
+  loop_.remove(fd_, *this);
+  return std::exchange(fd_, -1);
+}
+
+void Socket::close() {
+  if (fd_ < 0) return;
+  loop_.remove(fd_, *this);
+  ::close(std::exchange(fd_, -1));
+  if (read_wait_.waiting()) loop_.resume_soon(read_wait_.take_cancelled());
+  if (write_wait_.waiting()) loop_.resume_soon(write_wait_.take_cancelled());
+}
+
+}  // namespace weir

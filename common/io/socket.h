@@ -1,0 +1,73 @@
+// common/io/socket.h
+// A connected TCP socket whose reads and writes are awaited.
+//
+//     auto got = co_await socket->read(buffer, loop.in(10s));
+//     if (!got) co_return got.error();
+//
+// At most one coroutine reads and one writes at a time. close() ends both waits with Errc::Cancelled. What can
+// be done at once is done without suspending. Relays use the try_ forms between waits, so that nothing is
+// allocated per packet.
+//
+// Threading: one loop's, and it stays there. Bounds: no buffers of its own.
+#pragma once
+
+#include <memory>
+
+#include "common/bytes.h"
+#include "common/io/address.h"
+#include "common/io/wait.h"
+
+namespace weir {
+
+class Socket final : private Watcher {
+ public:
+  // Takes over a connected, non-blocking descriptor.
+  Socket(Loop& loop, int fd, const Address& peer);
+  ~Socket();
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  // Errors: Refused, Timeout, System, Cancelled.
+  static Task<Result<std::unique_ptr<Socket>>> connect(Loop& loop, Address to, Deadline deadline);
+
+  Loop& loop() const { return loop_; }
+  int fd() const { return fd_; }
+  const Address& peer() const { return peer_; }
+  bool is_open() const { return fd_ >= 0; }
+
+  // Bytes received, at least one. Errors: Closed at the peer's end of stream, Reset, Timeout, Cancelled.
+  Task<Result<std::size_t>> read(std::span<std::uint8_t> into, Deadline deadline);
+  // All of `bytes`, which must live until then. Errors: Reset, Timeout (some may have been sent), Cancelled.
+  Task<Result<void>> write(ByteView bytes, Deadline deadline);
+
+  // Waits until the try_ form may succeed. After a try_ form gave 0.
+  Task<Result<void>> readable(Deadline deadline);
+  Task<Result<void>> writable(Deadline deadline);
+  // 0 means: nothing now, wait. Errors as above.
+  Result<std::size_t> try_read(std::span<std::uint8_t> into);
+  Result<std::size_t> try_write(std::span<const iovec> pieces);
+
+  // Sends what was written, then FIN. Reading goes on.
+  void shut_down_writes();
+  // Lets the descriptor go, off the loop; the socket is closed then. For a viewer that becomes a cursor.
+  int release();
+  void close();
+
+ private:
+  void on_ready(std::uint32_t events) override;
+  static Task<Result<void>> await(Wait& wait, const bool& ready, Deadline deadline);
+
+  Loop& loop_;
+  int fd_;
+  Address peer_;
+  bool readable_ = true;  // until the kernel says otherwise
+  bool writable_ = true;
+  bool hung_up_ = false;  // the peer's end has come: read on until it is seen
+  Wait read_wait_;
+  Wait write_wait_;
+};
+
+// TCP_NODELAY, keepalive, and TCP_USER_TIMEOUT, so that a vanished peer is noticed.
+void set_tcp_options(int fd);
+
+}  // namespace weir

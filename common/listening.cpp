@@ -1,0 +1,47 @@
+#include "common/listening.h"
+
+#include <netdb.h>
+
+#include "common/config.h"
+
+namespace weir {
+
+namespace {
+
+Result<Address> address_of(const Endpoint& endpoint) {
+  if (auto numeric = Address::parse(endpoint.host, endpoint.port)) return numeric;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int status = getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found);
+  if (status != 0) return fail(Errc::NotFound, endpoint.host + ": " + gai_strerror(status));
+  Address address = Address::of(found->ai_addr, found->ai_addrlen);
+  freeaddrinfo(found);
+  address.set_port(endpoint.port);
+  return address;
+}
+
+}  // namespace
+
+std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint, std::size_t loops) {
+  std::vector<int> descriptors;
+  if (!endpoint) return descriptors;
+  auto address = address_of(*endpoint);
+  if (!address) throw ConfigError(option + ": " + address.error().text);
+  for (std::size_t i = 0; i < loops; ++i) {
+    auto opened = Listener::open(*address);
+    if (!opened) throw ConfigError(option + ": " + opened.error().text);
+    descriptors.push_back(*opened);
+    address->set_port(Address::of_socket(*opened).port());
+  }
+  return descriptors;
+}
+
+Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted) {
+  Endpoint endpoint = wanted;
+  if (!descriptors.empty()) endpoint.port = Address::of_socket(descriptors.front()).port();
+  return endpoint;
+}
+
+}  // namespace weir

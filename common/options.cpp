@@ -1,0 +1,250 @@
+#include "common/options.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace weir {
+namespace {
+
+constexpr std::size_t kMaxKeyToCorrect = 64;
+
+constexpr Section kSections[] = {
+    {"", "General"},
+    {"listen",
+     "Where this node is reached. Two listeners of one transport never share an address."},
+    {"system", "The registration of origins, and whatever changes state, on listen.system."},
+    {"node", "This node among others."},
+    {"upstream.*",
+     "One section [upstream.NAME] for each server to pull from or relay to: origins for a proxy; "
+     "proxies, origins or other edges for an edge. An edge without any serves what is published to "
+     "it."},
+    {"origin", "How upstreams, configured or registered, are tried and judged."},
+    {"route", "Which origin serves which stream."},
+    {"state", "Where routes and registered origins are remembered."},
+    {"redis", "The server that several proxies share, for state.backend = redis."},
+    {"edge", "Pulling streams and serving them to many."},
+    {"viewer", "Bounds of one viewer."},
+    {"publisher", "Bounds of one publisher."},
+    {"rtmp", "Bounds of RTMP connections."},
+    {"http", "Bounds of HTTP connections, and files."},
+    {"limits", "Bounds of the whole process."},
+    {"streams", "Bounds of what is remembered about streams."},
+    {"log", "The log goes to standard error."},
+    {"shutdown", "The end after SIGTERM or SIGINT. A second signal ends at once."},
+};
+
+constexpr Option kOptions[] = {
+    {"role", Kind::Choice, "edge", "proxy|edge",
+     "proxy spreads streams over origins; edge pulls each stream once and serves many viewers."},
+    {"workers", Kind::Integer, "0", "0..256", "Event loops, one thread each; 0 is one per core."},
+    {"balance", Kind::Choice, "least_streams", "least_streams|weighted_random|rendezvous",
+     "How a new stream gets its upstream."},
+
+    {"listen.rtmp", Kind::Listen, "1935", "", "RTMP, over TCP.", "PROXY_RTMP_SERVER"},
+    {"listen.http", Kind::Listen, "8080", "", "HTTP-FLV and everything else over HTTP.",
+     "PROXY_HTTP_SERVER"},
+    {"listen.api", Kind::Listen, "1985", "", "HTTP API that changes nothing, health, metrics.",
+     "PROXY_HTTP_API"},
+    {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP.", "PROXY_WEBRTC_SERVER"},
+    {"listen.srt", Kind::Listen, "10080", "", "SRT, over UDP.", "PROXY_SRT_SERVER"},
+    {"listen.rtsp", Kind::Listen, "", "", "RTSP, over TCP."},
+    {"listen.system", Kind::Listen, "127.0.0.1:12025", "",
+     "HTTP API where origins register. A bare port opens it to other hosts; see system.allow.",
+     "PROXY_SYSTEM_API"},
+
+    {"system.allow", Kind::CidrList, "loopback, private", "",
+     "Who may register: addresses and networks, or the words loopback and private."},
+
+    {"node.id", Kind::Text, "", "",
+     "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "
+     "empty."},
+
+    {"upstream.*.enabled", Kind::Boolean, "on", "", "Off leaves the section out.",
+     "PROXY_DEFAULT_BACKEND_ENABLED"},
+    {"upstream.*.host", Kind::Text, "", "", "Address or name; names are resolved again on failure.",
+     "PROXY_DEFAULT_BACKEND_IP"},
+    {"upstream.*.rtmp", Kind::Remote, "", "", "RTMP.", "PROXY_DEFAULT_BACKEND_RTMP"},
+    {"upstream.*.http", Kind::Remote, "", "", "HTTP-FLV, HLS.", "PROXY_DEFAULT_BACKEND_HTTP"},
+    {"upstream.*.api", Kind::Remote, "", "", "HTTP API.", "PROXY_DEFAULT_BACKEND_API"},
+    {"upstream.*.webrtc", Kind::Remote, "", "", "WebRTC media.", "PROXY_DEFAULT_BACKEND_RTC"},
+    {"upstream.*.srt", Kind::Remote, "", "", "SRT.", "PROXY_DEFAULT_BACKEND_SRT"},
+    {"upstream.*.rtsp", Kind::Remote, "", "", "RTSP."},
+    {"upstream.*.weight", Kind::Integer, "1", "1..1000", "Its share of the streams."},
+    {"upstream.*.zone", Kind::Text, "", "", "Where it stands, for preferring what is near."},
+
+    {"origin.connect_timeout", Kind::Duration, "1s", "10ms..1m", "To connect to an upstream."},
+    {"origin.reply_timeout", Kind::Duration, "3s", "10ms..5m",
+     "From the request to the upstream's first answer."},
+    {"origin.lifetime", Kind::Duration, "30s", "1s..1h",
+     "A registered origin without a heartbeat for this long is gone."},
+    {"origin.eject", Kind::Duration, "5s", "100ms..1h",
+     "A failing upstream is left out this long, and longer each time it fails again."},
+    {"origin.eject_max", Kind::Duration, "60s", "100ms..24h", "The longest of these."},
+    {"origin.max", Kind::Integer, "1000", "1..100000", "Registered origins.", "", Roles::Proxy},
+
+    {"route.expire", Kind::Duration, "60s", "1s..24h",
+     "A stream's route is forgotten when nobody has used it for this long.", "", Roles::Proxy},
+
+    {"state.backend", Kind::Choice, "memory", "memory|redis",
+     "memory serves one proxy; redis (not in this version) lets several share one view.",
+     "PROXY_LOAD_BALANCER_TYPE", Roles::Proxy},
+
+    {"redis.host", Kind::Text, "127.0.0.1", "", "Address or name.", "PROXY_REDIS_HOST",
+     Roles::Proxy},
+    {"redis.port", Kind::Integer, "6379", "1..65535", "Port.", "PROXY_REDIS_PORT", Roles::Proxy},
+    {"redis.user", Kind::Text, "", "", "User of its access list; empty is the default user.", "",
+     Roles::Proxy},
+    {"redis.password", Kind::Secret, "", "", "Password; empty for none.", "PROXY_REDIS_PASSWORD",
+     Roles::Proxy},
+    {"redis.db", Kind::Integer, "0", "0..1000000", "Database.", "PROXY_REDIS_DB", Roles::Proxy},
+
+    {"edge.pull", Kind::Choice, "auto", "rtmp|flv|auto",
+     "The protocol to pull with; auto takes what the upstream offers, RTMP first.", "",
+     Roles::Edge},
+    {"edge.linger", Kind::Duration, "10s", "0..24h",
+     "How long a stream is still pulled when its last viewer has left.", "", Roles::Edge},
+    {"edge.source_timeout", Kind::Duration, "3s", "100ms..5m",
+     "An upstream silent for this long is given up for the next one.", "", Roles::Edge},
+    {"edge.start_timeout", Kind::Duration, "10s", "100ms..5m",
+     "How long viewers wait for a stream's first media before they are refused.", "", Roles::Edge},
+    {"edge.gone_timeout", Kind::Duration, "30s", "0..24h",
+     "A stream that had media ends when it found no source for this long.", "", Roles::Edge},
+    {"edge.negative_ttl", Kind::Duration, "1s", "0..1m",
+     "How long a stream that nobody had is not asked for again.", "", Roles::Edge},
+    {"edge.retry_min", Kind::Duration, "100ms", "10ms..1m",
+     "The first pause between attempts to pull; it doubles, with jitter.", "", Roles::Edge},
+    {"edge.retry_max", Kind::Duration, "3s", "10ms..5m", "The longest pause.", "", Roles::Edge},
+    {"edge.log_window", Kind::Duration, "10s", "1s..5m",
+     "How far back a stream keeps media for viewers that are behind.", "", Roles::Edge},
+    {"edge.log_max", Kind::Size, "32MiB", "1MiB..4GiB",
+     "The most that a stream keeps in memory for each protocol it is served in.", "", Roles::Edge},
+    {"edge.merge_window", Kind::Duration, "auto", "auto|0..5s",
+     "How long packets are gathered into one write; auto is none while the loop is idle and up to "
+     "edge.merge_max when it is busy.",
+     "", Roles::Edge},
+    {"edge.merge_max", Kind::Duration, "350ms", "0..5s", "The widest that auto may choose.", "",
+     Roles::Edge},
+    {"edge.max_hops", Kind::Integer, "8", "1..64",
+     "Edges that one stream may pass through; more is taken for a loop.", "", Roles::Edge},
+
+    {"viewer.stall_timeout", Kind::Duration, "10s", "1s..10m",
+     "A viewer that takes no byte for this long is closed."},
+    {"viewer.send_buffer", Kind::Size, "256KiB", "16KiB..16MiB",
+     "The kernel's send buffer of a viewer: memory against smoothness."},
+
+    {"publisher.first_timeout", Kind::Duration, "20s", "1s..10m",
+     "From the permission to publish to the first media."},
+    {"publisher.timeout", Kind::Duration, "7s", "1s..10m",
+     "A publisher silent for this long is closed."},
+    {"publisher.stale", Kind::Duration, "3s", "0..10m",
+     "A publisher silent for this long may be displaced by a new one of the same stream."},
+
+    {"rtmp.handshake_timeout", Kind::Duration, "10s", "100ms..5m", "For the whole handshake."},
+    {"rtmp.request_timeout", Kind::Duration, "10s", "100ms..5m",
+     "From the handshake to the request to publish or play."},
+    {"rtmp.max_message", Kind::Size, "8MiB", "64KiB..16777215", "The largest message taken."},
+    {"rtmp.max_chunk_size", Kind::Size, "1MiB", "128..16777215", "The largest chunk size taken."},
+    {"rtmp.window_ack", Kind::Size, "2500000", "4KiB..1GiB",
+     "The window that peers are told to acknowledge within."},
+
+    {"http.head_timeout", Kind::Duration, "10s", "100ms..5m", "For a whole request head."},
+    {"http.max_head", Kind::Size, "32KiB", "1KiB..1MiB", "The largest request or response head."},
+    {"http.root", Kind::Text, "", "",
+     "A folder of files to serve beside the streams; empty for none.", "PROXY_STATIC_FILES"},
+
+    {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},
+    {"limits.per_address", Kind::Integer, "1000", "1..10000000", "Connections from one address."},
+
+    {"streams.max_negative", Kind::Integer, "10000", "0..10000000",
+     "Names of streams remembered as found nowhere; see edge.negative_ttl.", "", Roles::Edge},
+
+    {"log.level", Kind::Choice, "info", "debug|info|warn|error|off", "The least that is logged."},
+    {"log.format", Kind::Choice, "text", "text|json", "text for people, json for collectors."},
+
+    {"shutdown.grace", Kind::Duration, "20s", "0..24h", "How long live connections may go on.",
+     "PROXY_GRACE_QUIT_TIMEOUT"},
+    {"shutdown.force", Kind::Duration, "30s", "0..24h", "When the process ends, whatever is left.",
+     "PROXY_FORCE_QUIT_TIMEOUT"},
+};
+
+// `upstream.a.host` and `upstream.*.host` agree; a NAME has no dot and is not empty.
+bool matches(std::string_view pattern, std::string_view key) {
+  const auto star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == key;
+  const auto tail = pattern.substr(star + 1);
+  if (key.size() < star + tail.size() + 1) return false;
+  if (!key.starts_with(pattern.substr(0, star)) || !key.ends_with(tail)) return false;
+  const auto name = key.substr(star, key.size() - star - tail.size());
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+// Edits between two words, neighbours swapped counting as one. (Optimal string alignment.)
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), now(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    now[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        now[j] = std::min(now[j], before[j - 2] + 1);
+    }
+    before.swap(last);
+    last.swap(now);
+  }
+  return last[b.size()];
+}
+
+}  // namespace
+
+std::string_view Option::section() const {
+  const auto dot = key.rfind('.');
+  return dot == std::string_view::npos ? std::string_view{} : key.substr(0, dot);
+}
+
+std::string_view Option::name() const { return key.substr(key.rfind('.') + 1); }
+
+std::span<const Option> options() { return kOptions; }
+
+std::span<const Section> sections() { return kSections; }
+
+const Option* find_option(std::string_view key) {
+  const auto found = std::ranges::find_if(
+      kOptions, [key](const Option& option) { return matches(option.key, key); });
+  return found == std::end(kOptions) ? nullptr : &*found;
+}
+
+std::string nearest_key(std::string_view key) {
+  if (key.size() > kMaxKeyToCorrect) return {};
+  std::string nearest;
+  std::size_t least = 1 + std::max<std::size_t>(2, key.size() / 4);
+  for (const Option& option : kOptions) {
+    std::string candidate(option.key);
+    if (option.is_pattern()) {
+      if (!key.starts_with("upstream.")) continue;
+      const auto dot = key.find('.', 9);
+      if (dot == std::string_view::npos || dot == 9) continue;
+      candidate.replace(candidate.find('*'), 1, key.substr(9, dot - 9));
+    }
+    // The right name in the wrong section, or in none, is as near as a single slip.
+    const bool same_name = key.substr(key.rfind('.') + 1) == option.name();
+    const std::size_t edits = std::min(distance(key, candidate), same_name ? std::size_t{2} : 99);
+    if (edits >= least) continue;
+    least = edits;
+    nearest = std::move(candidate);
+  }
+  return nearest;
+}
+
+std::string environment_name(std::string_view key) {
+  std::string name = "WEIR_";
+  for (const char c : key) {
+    const bool lower = c >= 'a' && c <= 'z';
+    name += lower ? static_cast<char>(c - 'a' + 'A') : c == '.' || c == '-' ? '_' : c;
+  }
+  return name;
+}
+
+}  // namespace weir

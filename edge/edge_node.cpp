@@ -1,0 +1,80 @@
+#include "edge/edge_node.h"
+
+#include "edge/http_session.h"
+#include "edge/rtmp_session.h"
+
+namespace weir {
+
+struct EdgeNode::PerLoop {
+  PerLoop(Loop& on, const EdgeOptions& options, Routing& routing, Metrics& registry)
+      : loop(on),
+        metrics(registry),
+        window(options.merge_window, options.merge_max),
+        resolver(on),
+        hub({on, options, metrics, window, routing, resolver}) {
+    const Metrics::Labels label{{"loop", std::to_string(on.index())}};
+    samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
+                                      "Share of the last quarter second that a loop worked.", label,
+                                      [&on] { return on.utilisation(); }));
+    samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_merge_window_seconds",
+                                      "How long media is collected before viewers are flushed.", label, [this] {
+                                        return std::chrono::duration<double>(window.current()).count();
+                                      }));
+  }
+
+  Loop& loop;
+  EdgeMetrics metrics;
+  MergeWindow window;
+  Resolver resolver;
+  StreamHub hub;
+  std::unique_ptr<Listener> rtmp;
+  std::unique_ptr<Listener> http;
+  std::vector<Metrics::Sample> samples;
+};
+
+namespace {
+
+using Serve = Task<void> (*)(StreamHub&, std::unique_ptr<Socket>, std::shared_ptr<void>);
+
+std::unique_ptr<Listener> listen(StreamHub& hub, int fd, Admission& admission, Serve serve) {
+  auto accepted = [&hub, &admission, serve](std::unique_ptr<Socket> socket) {
+    auto ticket = admission.admit(socket->peer());
+    if (ticket) hub.loop().spawn(serve(hub, std::move(socket), std::move(ticket)));
+  };
+  return std::make_unique<Listener>(hub.loop(), fd, accepted);
+}
+
+}  // namespace
+
+EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission, Metrics& metrics,
+                   const Ports& ports)
+    : loops_(loops), options_(std::move(options)) {
+  per_loop_.resize(loops.size());
+  loops.on_each([&](Loop& loop) {
+    per_loop_[static_cast<std::size_t>(loop.index())] =
+        std::make_unique<PerLoop>(loop, options_, routing, metrics);
+  });
+  std::vector<StreamHub*> hubs;
+  for (auto& part : per_loop_) hubs.push_back(&part->hub);
+  for (auto& part : per_loop_) part->hub.connect(hubs);
+  loops.on_each([&](Loop& loop) {
+    const auto index = static_cast<std::size_t>(loop.index());
+    PerLoop& part = *per_loop_[index];
+    if (!ports.rtmp.empty()) part.rtmp = listen(part.hub, ports.rtmp[index], admission, serve_rtmp);
+    if (!ports.http.empty()) part.http = listen(part.hub, ports.http[index], admission, serve_http);
+  });
+}
+
+void EdgeNode::stop_accepting() {
+  loops_.on_each([this](Loop& loop) {
+    PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
+    part.rtmp.reset();
+    part.http.reset();
+  });
+}
+
+EdgeNode::~EdgeNode() {
+  loops_.on_each([this](Loop& loop) { per_loop_[static_cast<std::size_t>(loop.index())].reset(); });
+}
+
+}  // namespace weir

@@ -1,0 +1,40 @@
+// edge/edge_node.h
+// The edge role, put together: on every loop a hub for streams and listeners for clients.
+//
+// Threading: made and let go by main's thread, which runs each part on its loop. Bounds: its parts'.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "common/io/admission.h"
+#include "common/io/loop_group.h"
+#include "common/listening.h"
+#include "edge/stream_hub.h"
+
+namespace weir {
+
+class EdgeNode {
+ public:
+  struct Ports {
+    std::vector<int> rtmp;  // a descriptor for each loop; empty: off
+    std::vector<int> http;
+  };
+
+  // REQUIRES: the loops run, and outlive this.
+  EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission, Metrics& metrics,
+           const Ports& ports);
+  // Takes no more clients. Those who are here go on.
+  void stop_accepting();
+  // REQUIRES: the loops have been shut down or are idle.
+  ~EdgeNode();
+
+ private:
+  struct PerLoop;
+
+  LoopGroup& loops_;
+  const EdgeOptions options_;
+  std::vector<std::unique_ptr<PerLoop>> per_loop_;
+};
+
+}  // namespace weir

@@ -1,0 +1,150 @@
+#include "edge/fanout.h"
+
+#include "common/check.h"
+#include "common/log.h"
+#include "common/rtmp/server.h"
+
+namespace weir {
+
+namespace {
+constexpr std::chrono::seconds kLookAround{1};
+}  // namespace
+
+Fanout::Fanout(Context context, std::string key, std::uint64_t subscription)
+    : context_(context),
+      key_(std::move(key)),
+      subscription_(subscription),
+      changed_(context.loop),
+      flush_timer_(*this) {
+  loop().arm(*this, loop().in(kLookAround));
+}
+
+Fanout::~Fanout() {
+  INVARIANT(waiting_ == 0, key_);
+  while (!viewers_.empty()) end(*viewers_.back());
+}
+
+void Fanout::hear(StreamNews news) {
+  news_ = std::move(news);
+  if (news_.over) {
+    say_farewell();
+  } else if (!viewers_.empty()) {
+    schedule();
+  }
+  if (waiting_ > 0) changed_.notify();
+}
+
+void Fanout::schedule() {
+  if (flush_due_ || flush_timer_.armed()) return;
+  context_.window.review(loop().utilisation(), loop().now());
+  const auto due = flushed_ + context_.window.current();
+  if (due <= loop().now()) {
+    flush_due_ = true;
+    loop().at_turn_end(*this);
+  } else {
+    loop().arm(flush_timer_, due);
+  }
+}
+
+void Fanout::turn_ended() {
+  if (std::exchange(flush_due_, false)) flush();
+  const bool somebody_left = !ended_.empty();
+  ended_.clear();
+  if (!somebody_left || !idle() || !on_idle) return;
+  const auto tell = on_idle;  // it destroys this
+  tell();
+}
+
+void Fanout::flush() {
+  flushed_ = loop().now();
+  // Backwards: ending one moves the last into its place.
+  for (std::size_t i = viewers_.size(); i-- > 0;) {
+    Viewer& viewer = *viewers_[i];
+    if (!viewer.flush(view(viewer.format()))) end(viewer);
+  }
+}
+
+Task<Result<void>> Fanout::startable(Format format, Deadline deadline) {
+  ++waiting_;
+  Result<void> result;
+  while (true) {
+    if (news_.over) {
+      result = std::unexpected(*news_.over);
+      break;
+    }
+    if (view(format).keyframe) break;
+    auto changed = co_await changed_.wait(deadline);
+    if (!changed) {
+      result = changed;
+      break;
+    }
+  }
+  --waiting_;
+  co_return result;
+}
+
+void Fanout::admit(Format format, Arrival arrival) {
+  auto& metrics = context_.metrics.of(format);
+  metrics.joins->add();
+  metrics.viewers->Increment();
+  auto viewer = std::make_unique<Viewer>(*this, format, std::move(arrival), view(format));
+  viewer->index = viewers_.size();
+  viewers_.push_back(std::move(viewer));
+  Viewer& admitted = *viewers_.back();
+  if (!admitted.flush(view(format))) end(admitted);
+}
+
+void Fanout::end(Viewer& viewer) {
+  auto& metrics = context_.metrics;
+  const auto lived = std::chrono::duration_cast<milliseconds>(loop().now() - viewer.joined());
+  log::info("viewer ended", {{"id", viewer.id()},
+                             {"peer", viewer.peer().text()},
+                             {"stream", key_},
+                             {"protocol", name(viewer.format())},
+                             {"bytes", viewer.sent()},
+                             {"seconds", static_cast<double>(lived.count()) / 1000},
+                             {"reason", name(viewer.why().code)},
+                             {"error", viewer.why().text}});
+  metrics.of(viewer.format()).viewers->Decrement();
+  metrics.viewer_ended(name(viewer.why().code));
+  const std::size_t index = viewer.index;
+  ended_.push_back(std::move(viewers_[index]));
+  if (index + 1 != viewers_.size()) {
+    viewers_[index] = std::move(viewers_.back());
+    viewers_[index]->index = index;
+  }
+  viewers_.pop_back();
+  loop().at_turn_end(*this);
+}
+
+void Fanout::say_farewell() {
+  const ByteBuffer goodbye = rtmp::unpublish_messages(rtmp::kMediaStreamId);
+  for (std::size_t i = viewers_.size(); i-- > 0;) {
+    Viewer& viewer = *viewers_[i];
+    viewer.set_why(*news_.over);
+    if (viewer.format() == Format::Rtmp) viewer.farewell(goodbye);
+    end(viewer);
+  }
+}
+
+void Fanout::count_sent(Format format, std::size_t bytes) {
+  auto& metrics = context_.metrics.of(format);
+  metrics.bytes->add(bytes);
+  metrics.flushes->add();
+}
+
+void Fanout::expired() {
+  look_around();
+  loop().arm(*this, loop().in(kLookAround));
+}
+
+void Fanout::look_around() {
+  for (std::size_t i = viewers_.size(); i-- > 0;) {
+    Viewer& viewer = *viewers_[i];
+    if (viewer.stalled(loop().now()) < context_.options.stall_timeout) continue;
+    viewer.set_why({Errc::Timeout, "viewer took nothing for too long"});
+    end(viewer);
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,49 @@
+// edge/merge_window.h
+// How long media is collected before viewers are flushed. The cost of a viewer is its number of writes, so
+// waiting a little is what lets a busy core serve more; a core with time to spare sends every packet at once.
+//
+// Widens while the loop works more than kBusy of its time and narrows while it works less than kEasy: looked
+// at once a utilisation period, so one burst changes little.
+//
+// Threading: one loop's. `current` may be read by any thread.
+#pragma once
+
+#include <atomic>
+#include <optional>
+
+#include "common/io/loop.h"
+
+namespace weir {
+
+class MergeWindow {
+ public:
+  static constexpr double kBusy = 0.75;
+  static constexpr double kEasy = 0.5;
+  static constexpr milliseconds kSmallest{10};
+  static constexpr milliseconds kReview{250};
+
+  MergeWindow(std::optional<milliseconds> pinned, milliseconds max)
+      : pinned_(pinned), max_(max), current_(pinned.value_or(milliseconds(0))) {}
+
+  milliseconds current() const { return current_.load(std::memory_order_relaxed); }
+
+  // Looks at the loop's utilisation, at most once a kReview.
+  void review(double utilisation, Clock::time_point now) {
+    if (pinned_ || now < next_review_) return;
+    next_review_ = now + kReview;
+    const milliseconds window = current();
+    if (utilisation > kBusy) {
+      current_.store(std::min(max_, std::max(kSmallest, window * 3 / 2)), std::memory_order_relaxed);
+    } else if (utilisation < kEasy) {
+      current_.store(window <= kSmallest ? milliseconds(0) : window * 3 / 4, std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  const std::optional<milliseconds> pinned_;
+  const milliseconds max_;
+  std::atomic<milliseconds> current_;
+  Clock::time_point next_review_;
+};
+
+}  // namespace weir

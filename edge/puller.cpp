@@ -1,0 +1,195 @@
+#include "edge/puller.h"
+
+#include <random>
+#include <ranges>
+
+#include "common/http/client_connection.h"
+#include "common/log.h"
+#include "common/rtmp/client.h"
+#include "common/wire/http1_via.h"
+
+namespace weir {
+
+namespace {
+
+constexpr std::string_view kUserAgent = "weir";
+
+// Between half of `pause` and all of it, so that a thousand streams do not come back at once.
+milliseconds jittered(milliseconds pause) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return milliseconds(std::uniform_int_distribution<milliseconds::rep>(pause.count() / 2, pause.count())(random));
+}
+
+std::vector<amf0::Value> connect_arguments(const StreamRequest& request, const Endpoint& endpoint) {
+  amf0::Value object = amf0::Value::object();
+  object.set("app", request.name.app);
+  object.set("flashVer", "LNX 9,0,124,2");  // what servers expect of a player
+  object.set("tcUrl", tc_url(request.name, to_string(endpoint)));
+  object.set("fpad", false);
+  object.set("capabilities", 15);
+  object.set("audioCodecs", 4071);
+  object.set("videoCodecs", 252);
+  object.set("videoFunction", 1);
+  set_hop_mark(object, request.mark);
+  return {object};
+}
+
+}  // namespace
+
+Puller::Puller(Context context, StreamRequest request)
+    : context_(context), request_(std::move(request)), loop_(context.stream.loop()), stop_(loop_) {}
+
+void Puller::stop() {
+  stopped_ = true;
+  if (socket_ != nullptr) socket_->close();
+  stop_.notify();
+}
+
+Task<Error> Puller::run() {
+  const EdgeOptions& options = context_.options;
+  milliseconds pause = options.retry_min;
+  while (!stopped_) {
+    denied_existence_ = false;
+    Error ended = co_await round();
+    last_error_ = ended;
+    if (stopped_ || ended.code == Errc::Cancelled) break;
+    context_.metrics.pull_failed(name(ended.code));
+    log::info("pull ended", {{"id", request_.mark.id},
+                             {"stream", context_.stream.key()},
+                             {"reason", name(ended.code)},
+                             {"error", ended.text}});
+    if (denied_existence_ && !context_.stream.started()) break;
+    if (progress_ == Progress::Media) pause = options.retry_min;
+    const Deadline again = loop_.in(jittered(pause));
+    pause = std::min(pause * 2, options.retry_max);
+    auto waited = co_await stop_.wait(again);
+    if (!waited && waited.error().code == Errc::Cancelled) break;
+  }
+  co_return last_error_.value_or(Error{Errc::Cancelled, "stopped"});
+}
+
+Protocol Puller::protocol() const {
+  if (context_.options.pull == EdgeOptions::Pull::Flv || try_flv_) return Protocol::Http;
+  return Protocol::Rtmp;
+}
+
+Task<Error> Puller::round() {
+  const Protocol chosen = protocol();
+  Dialer dialer(context_.routing, context_.resolver, context_.stream.key(), chosen, context_.options.dial);
+  const bool avoiding = !avoid_.empty();
+  if (avoiding) dialer.skip(std::exchange(avoid_, {}));
+  while (!stopped_) {
+    auto dialed = co_await dialer.next();
+    if (!dialed) {
+      // Nobody may be left because nobody speaks this protocol: the other one is next.
+      const bool unspoken = dialed.error().code == Errc::Unavailable && !avoiding;
+      if (unspoken && context_.options.pull == EdgeOptions::Pull::Auto) try_flv_ = !try_flv_;
+      co_return dialed.error();
+    }
+    const std::string upstream = dialed->upstream->id;
+    log::info("pull begins", {{"id", request_.mark.id},
+                              {"stream", context_.stream.key()},
+                              {"upstream", upstream},
+                              {"protocol", name(chosen)}});
+    RouteUse use(context_.routing, context_.stream.key(), upstream);
+    context_.metrics.pulls.add();
+    context_.metrics.pulls_now.Increment();
+    Error ended = co_await pull(std::move(*dialed), chosen);
+    context_.metrics.pulls_now.Decrement();
+    if (progress_ == Progress::Media || stopped_) {
+      if (ended.code == Errc::Timeout) avoid_ = upstream;
+      co_return ended;
+    }
+    dialer.reject(ended);
+  }
+  co_return Error{Errc::Cancelled, "stopped"};
+}
+
+Task<Error> Puller::pull(Dialed dialed, Protocol protocol) {
+  progress_ = Progress::Nothing;
+  socket_ = dialed.socket.get();
+  auto pulling = protocol == Protocol::Rtmp ? pull_rtmp(std::move(dialed)) : pull_flv(std::move(dialed));
+  Error ended = co_await pulling;
+  socket_ = nullptr;
+  co_return ended;
+}
+
+Deadline Puller::media_deadline() const {
+  // With headers alone it may be the next keyframe that is waited for.
+  const bool patient = progress_ == Progress::Headers;
+  return loop_.in(patient ? context_.options.start_timeout : context_.options.source_timeout);
+}
+
+// Silence before any media says nothing about the upstream's health: it may wait for a publisher itself.
+Error Puller::judge(const Error& error) const {
+  if (error.code != Errc::Timeout || progress_ == Progress::Media) return error;
+  return {Errc::NotFound, "upstream sent no media"};
+}
+
+Error Puller::not_found(std::string text) {
+  denied_existence_ = true;
+  return {Errc::NotFound, std::move(text)};
+}
+
+void Puller::take(const flv::Tag& tag) {
+  if (progress_ == Progress::Nothing) {
+    context_.stream.begin_source();
+    progress_ = Progress::Headers;
+  }
+  const auto role = context_.stream.ingest(tag);
+  if (role == Gop::Role::Keyframe || role == Gop::Role::Media) progress_ = Progress::Media;
+}
+
+Task<Error> Puller::pull_rtmp(Dialed dialed) {
+  rtmp::Connection connection(std::move(dialed.socket), context_.options.rtmp);
+  const Deadline reply = loop_.in(context_.options.dial.reply_timeout);
+  auto stream_id = co_await rtmp::open_stream(connection, connect_arguments(request_, dialed.endpoint),
+                                              context_.options.window_ack, reply);
+  if (!stream_id) co_return stream_id.error();
+  rtmp::send_play(connection, *stream_id, rtmp_stream(request_.name));
+  while (true) {
+    auto message = co_await connection.read(media_deadline());
+    if (!message) co_return judge(message.error());
+    const auto& header = message->header;
+    if (header.type == rtmp::Type::Audio || header.type == rtmp::Type::Video) {
+      take({static_cast<flv::TagType>(header.type), header.timestamp_ms, message->payload});
+    } else if (header.type == rtmp::Type::DataAmf0) {
+      if (flv::is_metadata(message->payload)) take({flv::TagType::Script, header.timestamp_ms, message->payload});
+    } else if (auto verdict = rtmp::verdict_of(*message); verdict && verdict->error) {
+      const std::string text = verdict->code + " " + verdict->description;
+      co_return verdict->reason() == Errc::NotFound ? not_found(text) : Error{verdict->reason(), text};
+    } else if (verdict && verdict->code == "NetStream.Play.UnpublishNotify") {
+      co_return Error{Errc::Closed, "upstream's publisher left"};
+    }
+  }
+}
+
+Task<Error> Puller::pull_flv(Dialed dialed) {
+  http::Request request{.method = "GET", .target = http_path(request_.name, "flv")};
+  const std::string host = request_.name.is_default_vhost() ? to_string(dialed.endpoint) : request_.name.vhost;
+  request.headers.add("Host", host);
+  request.headers.add("User-Agent", kUserAgent);
+  request.headers.add("X-Request-Id", request_.mark.id);
+  for (const auto part : std::views::split(request_.mark.hops, ','))
+    http::add_cdn_loop(request.headers, std::string_view(part.begin(), part.end()));
+  http::ClientConnection connection(std::move(dialed.socket));
+  auto response = co_await connection.get(request, media_deadline());
+  if (!response) co_return judge(response.error());
+  if (response->status == 404) co_return not_found("upstream answered 404");
+  if (response->status == 508) co_return Error{Errc::Loop, "upstream answered 508"};
+  if (response->status != 200) co_return Error{Errc::Denied, "upstream answered " + std::to_string(response->status)};
+  flv::TagReader reader(context_.options.rtmp.message);
+  while (true) {
+    auto body = co_await connection.read_body(media_deadline());
+    if (!body) co_return judge(body.error());
+    ByteView input = *body;
+    while (true) {
+      auto tag = reader.next(input);
+      if (!tag) co_return tag.error();
+      if (!*tag) break;
+      take(**tag);
+    }
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,174 @@
+#include "edge/rtmp_session.h"
+
+#include "common/log.h"
+#include "common/rtmp/server.h"
+
+namespace weir {
+
+namespace {
+
+constexpr std::chrono::seconds kLastWords{2};
+
+class RtmpSession {
+ public:
+  RtmpSession(StreamHub& hub, std::unique_ptr<Socket> socket, std::shared_ptr<void> admission)
+      : hub_(hub),
+        loop_(hub.loop()),
+        options_(hub.options()),
+        connection_(std::make_unique<rtmp::Connection>(std::move(socket), setup_limits(hub.options()))),
+        peer_(connection_->socket().peer()),
+        admission_(std::move(admission)) {}
+
+  Task<void> run() {
+    auto served = co_await serve();
+    if (!served) log_end(served.error());
+  }
+
+ private:
+  static rtmp::ReaderLimits setup_limits(const EdgeOptions& options) {
+    rtmp::ReaderLimits limits = options.rtmp;
+    limits.message = rtmp::kMaxSetupMessage;
+    return limits;
+  }
+
+  // An error is why the client went; none when it became a viewer.
+  Task<Result<void>> serve() {
+    auto greeted = co_await connection_->accept(loop_.in(options_.handshake_timeout));
+    if (!greeted) co_return greeted;
+    auto request = co_await rtmp::serve_setup(*connection_, options_.window_ack, loop_.in(options_.request_timeout));
+    if (!request) co_return std::unexpected(request.error());
+    auto wanted = understand(*request);
+    if (!wanted) {
+      co_await refuse(*request, wanted.error());
+      co_return std::unexpected(wanted.error());
+    }
+    auto ended = request->kind == rtmp::Request::Kind::Play ? view(*request, std::move(*wanted))
+                                                            : publish(*request, std::move(*wanted));
+    auto result = co_await ended;
+    co_return result;
+  }
+
+  Result<StreamRequest> understand(const rtmp::Request& request) {
+    const HopMark mark = hop_mark_of(request);
+    id_ = mark.id;
+    auto name = stream_from_rtmp(request.tc_url, request.app, request.stream);
+    if (!name) return std::unexpected(name.error());
+    key_ = name->key();
+    auto next = next_hop(mark, options_.node_id, options_.max_hops);
+    if (!next) return std::unexpected(next.error());
+    return StreamRequest{.name = *name, .mark = *next, .arguments = request.arguments};
+  }
+
+  Task<void> refuse(const rtmp::Request& request, Error why) {
+    rtmp::send_status(*connection_, request.stream_id, "error", rtmp::refusal_code(request.kind, why.code), why.text);
+    auto told = co_await connection_->flush(loop_.in(kLastWords));
+    static_cast<void>(told);  // it goes either way
+  }
+
+  Task<Result<void>> view(const rtmp::Request& request, StreamRequest wanted) {
+    log::info("viewer asks", {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}, {"protocol", "rtmp"}});
+    auto fanout = co_await hub_.join(std::move(wanted), Format::Rtmp);
+    if (!fanout) {
+      co_await refuse(request, fanout.error());
+      co_return std::unexpected(fanout.error());
+    }
+    rtmp::send_play_started(*connection_, rtmp::kMediaStreamId, request.stream);
+    const ByteView unread = connection_->unread();
+    Arrival arrival{.socket = nullptr,
+                    .id = id_,
+                    .reader = std::make_unique<rtmp::ChunkReader>(std::move(connection_->reader())),
+                    .unread = ByteBuffer(unread.begin(), unread.end()),
+                    .greeting = std::move(connection_->out()),
+                    .admission = admission_};
+    arrival.socket = connection_->take_socket();
+    (*fanout)->admit(Format::Rtmp, std::move(arrival));
+    co_return Result<void>{};
+  }
+
+  Task<Result<void>> publish(const rtmp::Request& request, StreamRequest wanted) {
+    log::info("publisher asks", {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}});
+    std::optional<Error> evicted;
+    Socket& socket = connection_->socket();
+    auto on_end = [&evicted, &socket](Error why) {
+      evicted = std::move(why);
+      socket.close();
+    };
+    auto publication = co_await hub_.publish(std::move(wanted), on_end);
+    if (!publication) {
+      co_await refuse(request, publication.error());
+      co_return std::unexpected(publication.error());
+    }
+    rtmp::send_publish_started(*connection_, rtmp::kMediaStreamId, request.stream);
+    auto started = co_await connection_->flush(loop_.in(options_.request_timeout));
+    if (!started) co_return started;
+    connection_->reader().set_message_limit(options_.rtmp.message);
+    Error ended = co_await take_media(**publication);
+    if (evicted) ended = *evicted;
+    co_return std::unexpected(ended);
+  }
+
+  Task<Error> take_media(StreamHub::Publication& publication) {
+    auto patience = options_.publisher_first_timeout;
+    while (true) {
+      auto message = co_await connection_->read(loop_.in(patience));
+      if (!message) co_return message.error();
+      const auto& header = message->header;
+      switch (header.type) {
+        case rtmp::Type::Audio:
+        case rtmp::Type::Video:
+        case rtmp::Type::DataAmf0:
+          publication.ingest({static_cast<flv::TagType>(header.type), header.timestamp_ms, message->payload});
+          bytes_ += message->payload.size();
+          patience = options_.publisher_timeout;
+          break;
+        case rtmp::Type::CommandAmf0:
+        case rtmp::Type::CommandAmf3: {
+          auto left = leaving(*message);
+          if (left) co_return *left;
+          break;
+        }
+        default: break;
+      }
+    }
+  }
+
+  static std::optional<Error> leaving(const rtmp::Message& message) {
+    auto values = rtmp::decode_command(message);
+    if (!values) return values.error();
+    const std::string_view command = values->empty() ? std::string_view{} : values->front().text();
+    if (command == "FCUnpublish" || command == "deleteStream" || command == "closeStream")
+      return Error{Errc::Closed, "publisher left"};
+    return std::nullopt;
+  }
+
+  void log_end(const Error& why) const {
+    // A client that only knocked, such as a health probe, is no news.
+    if (key_.empty() && why.code == Errc::Closed) return;
+    log::info("session ended", {{"id", id_},
+                                {"peer", peer_.text()},
+                                {"stream", key_},
+                                {"protocol", "rtmp"},
+                                {"bytes", bytes_},
+                                {"reason", name(why.code)},
+                                {"error", why.text}});
+  }
+
+  StreamHub& hub_;
+  Loop& loop_;
+  const EdgeOptions& options_;
+  std::unique_ptr<rtmp::Connection> connection_;
+  Address peer_;
+  std::shared_ptr<void> admission_;
+  std::string id_;
+  std::string key_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+Task<void> serve_rtmp(StreamHub& hub, std::unique_ptr<Socket> socket, std::shared_ptr<void> admission) {
+  RtmpSession session(hub, std::move(socket), std::move(admission));
+  co_await session.run();
+}
+
+}  // namespace weir

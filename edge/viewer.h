@@ -1,0 +1,84 @@
+// edge/viewer.h
+// One viewer: a socket and a cursor in the log of its stream's format. There is no queue, no coroutine and
+// no copy of media per viewer; its Fanout flushes it and ends it.
+//
+// What a viewer sends is read and dropped, but for the few RTMP commands that matter to a live viewer. Our
+// own messages to it (`aside`) go between two messages of the log.
+//
+// Threading: its Fanout's loop. Bounds: a few hundred bytes, and while a message is cut off the one log block
+// it is in.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cache/media_log.h"
+#include "common/io/socket.h"
+#include "common/wire/rtmp_chunk_reader.h"
+
+namespace weir {
+
+class Fanout;
+
+// A client whose wish to view has been granted, before it becomes a Viewer.
+struct Arrival {
+  std::unique_ptr<Socket> socket;
+  std::string id;                              // follows the connection through the logs
+  std::unique_ptr<rtmp::ChunkReader> reader;   // of an RTMP client: where reading goes on
+  ByteBuffer unread;                           // what came behind its request
+  ByteBuffer greeting;                         // goes before the media: the answer to its request
+  std::shared_ptr<void> admission;             // given back when the viewer goes
+};
+
+class Viewer final : private Watcher {
+ public:
+  Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& view);
+  ~Viewer();
+  Viewer(const Viewer&) = delete;
+  Viewer& operator=(const Viewer&) = delete;
+
+  Format format() const { return format_; }
+  const std::string& id() const { return id_; }
+  const Address& peer() const { return peer_; }
+  std::uint64_t sent() const { return sent_; }
+  Clock::time_point joined() const { return joined_; }
+
+  // Sends what is new, in one write if the kernel takes it. False: the viewer has ended, see why().
+  bool flush(const LogView& view);
+  // Sends `bytes` at the next boundary between messages.
+  void aside(const ByteBuffer& bytes);
+  // The last words, as far as the kernel takes them now.
+  void farewell(const ByteBuffer& bytes);
+
+  // Blocked since so long; zero when it is not.
+  Clock::duration stalled(Clock::time_point now) const;
+  const Error& why() const { return why_; }
+  void set_why(Error why) { why_ = std::move(why); }
+
+  std::size_t index = 0;  // its place in the Fanout
+
+ private:
+  void on_ready(std::uint32_t events) override;
+  bool receive();
+  Result<void> take_in(ByteView input);
+  Result<void> obey(const rtmp::Message& message);
+  bool send(std::span<const iovec> pieces, std::size_t aside_bytes, const LogView& view);
+
+  Fanout& fanout_;
+  Cursor cursor_;
+  int fd_;
+  Format format_;
+  bool blocked_ = false;
+  bool paused_ = false;
+  std::uint64_t sent_ = 0;
+  Clock::time_point joined_;
+  Clock::time_point progress_;  // when the kernel last took something
+  std::unique_ptr<ByteBuffer> aside_;
+  std::unique_ptr<rtmp::ChunkReader> reader_;
+  std::string id_;
+  Address peer_;
+  std::shared_ptr<void> admission_;
+  Error why_{Errc::Closed, ""};
+};
+
+}  // namespace weir

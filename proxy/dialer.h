@@ -1,0 +1,64 @@
+// proxy/dialer.h
+// Connects one session to its stream's upstream, and to the next one when that fails.
+//
+//     Dialer dialer(routing, resolver, key, Protocol::Rtmp, options);
+//     while (true) {
+//       auto call = co_await dialer.next();        // connected, or why nobody could be
+//       if (!call) co_return call.error();
+//       ... talk ...; on trouble: dialer.reject(error.code);  continue;
+//     }
+//
+// Threading: the session's loop. Bounds: `max_tries` upstreams, each with its own deadline.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/io/resolver.h"
+#include "proxy/routing.h"
+
+namespace weir {
+
+struct DialOptions {
+  milliseconds connect_timeout{1000};
+  milliseconds reply_timeout{3000};  // for the first answer after the connect; the caller's to apply
+  int max_tries = 3;
+};
+
+// A connection to an upstream.
+struct Dialed {
+  std::unique_ptr<Socket> socket;
+  UpstreamPtr upstream;
+  Endpoint endpoint;
+  bool remembered = true;  // whether the stream's route leads here
+};
+
+class Dialer {
+ public:
+  Dialer(Routing& routing, Resolver& resolver, std::string key, Protocol protocol, const DialOptions& options)
+      : routing_(routing), resolver_(resolver), key_(std::move(key)), protocol_(protocol), options_(options) {}
+
+  // The next upstream that lets itself be connected. When nobody is left, the error is that of the last one
+  // rejected or unreachable, or Unavailable.
+  Task<Result<Dialed>> next();
+
+  // Leaves this one out, though nothing is known against it.
+  void skip(std::string id) { tried_.push_back(std::move(id)); }
+  // The one last given did not do: `why` decides whether that counts against its health (Router::failed).
+  void reject(const Error& why);
+  // The one last given serves the stream: its route leads there from now on.
+  void accept();
+
+ private:
+  Task<Result<Dialed>> connect(Route route);
+
+  Routing& routing_;
+  Resolver& resolver_;
+  std::string key_;
+  Protocol protocol_;
+  DialOptions options_;
+  std::vector<std::string> tried_;
+  std::optional<Error> last_;
+};
+
+}  // namespace weir

@@ -1,0 +1,58 @@
+#include "proxy/hop_mark.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <ranges>
+
+#include "common/check.h"
+
+namespace weir {
+
+namespace {
+constexpr std::string_view kHopsProperty = "weirHops";
+constexpr std::string_view kIdProperty = "weirRequestId";
+constexpr std::size_t kMaxId = 64;
+}  // namespace
+
+std::string random_id() {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  unsigned char bytes[8];
+  INVARIANT(RAND_bytes(bytes, sizeof(bytes)) == 1);
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+bool is_plain_id(std::string_view text) {
+  constexpr std::string_view kPlain = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:";
+  return !text.empty() && text.size() <= kMaxId && text.find_first_not_of(kPlain) == std::string_view::npos;
+}
+
+HopMark hop_mark_of(const rtmp::Request& request) {
+  HopMark mark{.hops = std::string(request.property(kHopsProperty)), .id = std::string(request.property(kIdProperty))};
+  if (!is_plain_id(mark.id)) mark.id = random_id();
+  return mark;
+}
+
+Result<HopMark> next_hop(const HopMark& mark, std::string_view node, int max_hops) {
+  int count = 0;
+  for (const auto part : std::views::split(mark.hops, ',')) {
+    const std::string_view hop(part.begin(), part.end());
+    if (hop == node) return fail(Errc::Loop, "request came back to this node, by way of " + mark.hops);
+    if (!hop.empty()) ++count;
+  }
+  if (count >= max_hops) return fail(Errc::Loop, "too many hops: " + mark.hops);
+  return HopMark{.hops = mark.hops.empty() ? std::string(node) : mark.hops + "," + std::string(node), .id = mark.id};
+}
+
+void set_hop_mark(amf0::Value& connect_object, const HopMark& mark) {
+  if (!connect_object.is_object()) return;
+  connect_object.set(std::string(kHopsProperty), mark.hops);
+  connect_object.set(std::string(kIdProperty), mark.id);
+}
+
+}  // namespace weir

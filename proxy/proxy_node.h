@@ -1,0 +1,45 @@
+// proxy/proxy_node.h
+// The proxy role, put together: on every loop listeners whose clients are relayed.
+//
+// Threading: made and let go by main's thread, which runs each part on its loop. Bounds: its parts'.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "common/io/admission.h"
+#include "common/io/loop_group.h"
+#include "common/listening.h"
+#include "proxy/http_relay.h"
+#include "proxy/rtmp_relay.h"
+
+namespace weir {
+
+class ProxyNode {
+ public:
+  struct Ports {
+    std::vector<int> rtmp;  // a descriptor for each loop; empty: off
+    std::vector<int> http;
+  };
+  struct Options {
+    RtmpRelayOptions rtmp;
+    HttpRelayOptions http;
+  };
+
+  // REQUIRES: the loops run, and outlive this.
+  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission, Metrics& metrics,
+            const Ports& ports);
+  // Takes no more clients. Those who are here go on.
+  void stop_accepting();
+  // REQUIRES: the loops have been shut down or are idle.
+  ~ProxyNode();
+
+ private:
+  struct PerLoop;
+
+  LoopGroup& loops_;
+  const Options options_;
+  std::vector<std::unique_ptr<PerLoop>> per_loop_;
+};
+
+}  // namespace weir

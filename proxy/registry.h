@@ -1,0 +1,94 @@
+// proxy/registry.h
+// Which upstreams there are, and which of them may be asked now.
+//
+//   configure ──────────────► known ◄───heartbeat─── (nothing)
+//                              │  ▲
+//   failed: back-off 5 s x n   ▼  │  the back-off ends, or a success, or a new service id
+//                            ejected            registered and silent for `lifetime`: forgotten
+//
+// Ejection. A failure puts an upstream out of use at once, for `backoff` times the number of incidents in a row,
+// at most `backoff_cap`; failures while it is out belong to the same incident, so thirty sessions that fail
+// together count once. The incidents are forgiven by the first success after it stayed in use for as long
+// as its last ejection took: an upstream that flaps every second is left alone ever longer. A success while it
+// is out (somebody had to try it) puts it back in use, without forgiving.
+//
+// Nobody is worse than somebody: when all that could serve are ejected, candidates() gives those whose ejection
+// ends first.
+//
+// A heartbeat with another service id is a restart: the new life starts in use and without a record.
+//
+// Threading: one loop owns it. Time is what the caller says; it may not run back.
+// Bounds: `max` entries, configured ones included.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/error.h"
+#include "proxy/registration.h"
+#include "proxy/upstream.h"
+
+namespace weir {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+struct RegistryOptions {
+  Duration lifetime = std::chrono::seconds{30};  // SRS sends a heartbeat every 10 s
+  Duration backoff = std::chrono::seconds{5};
+  Duration backoff_cap = std::chrono::seconds{60};
+  std::size_t max = 1000;
+};
+
+class Registry {
+ public:
+  struct Entry {
+    UpstreamPtr upstream;
+    TimePoint heard{};                         // the last heartbeat; meaningless when configured
+    std::uint32_t incidents = 0;               // in a row
+    std::optional<TimePoint> ejected_until{};  // may lie in the past: then it is in use
+    Duration ejected_for{};                    // how long the last ejection was meant to take
+    std::uint64_t failures = 0;
+    std::uint64_t ejections = 0;
+  };
+
+  enum class Heard { Added, Refreshed, Changed, Restarted };
+
+  explicit Registry(RegistryOptions options = {});
+
+  // Adds one that stands in the configuration. Errc::Limit past `max`, Errc::Busy when the id is taken.
+  Result<void> configure(Upstream upstream);
+
+  // Errc::Denied when the configuration owns the name, Errc::Limit when `max` others are known.
+  Result<Heard> heartbeat(const Registration& registration, TimePoint now);
+
+  // Both ignore an id that is not known (any more).
+  void failed(const std::string& id, TimePoint now);
+  void succeeded(const std::string& id, TimePoint now);
+
+  // Forgets who was silent for `lifetime`, and says who that was.
+  std::vector<std::string> expire(TimePoint now);
+
+  // The live ones that speak `protocol`, in use, and not in `exclude`; in order of id. See above for when
+  // nobody is in use. A heartbeat that is too old counts at once, not only after expire().
+  std::vector<UpstreamPtr> candidates(Protocol protocol, TimePoint now,
+                                      std::span<const std::string> exclude = {}) const;
+
+  const Entry* find(const std::string& id) const;
+  bool alive(const Entry& entry, TimePoint now) const;
+  static bool ejected(const Entry& entry, TimePoint now);
+
+  const std::map<std::string, Entry>& entries() const { return entries_; }
+
+ private:
+  RegistryOptions options_;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace weir

@@ -1,0 +1,113 @@
+#include "proxy/route_store.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <utility>
+#include <vector>
+
+#include "common/check.h"
+
+namespace weir {
+
+MemoryRouteStore::MemoryRouteStore(MemoryRouteStoreOptions options) : options_(options) {}
+
+std::optional<StoredRoute> MemoryRouteStore::find(const std::string& key, TimePoint now) const {
+  const auto found = routes_.find(key);
+  if (found == routes_.end() || expired(found->second, now)) return std::nullopt;
+  return found->second.route;
+}
+
+Result<StoredRoute> MemoryRouteStore::claim(const std::string& key, const std::string& upstream,
+                                            std::uint64_t generation, TimePoint now) {
+  if (auto there = find(key, now)) return *there;
+  auto moved = move(key, upstream, generation, now);
+  if (!moved) return std::unexpected(std::move(moved.error()));
+  return StoredRoute{upstream, generation, now};
+}
+
+Result<void> MemoryRouteStore::move(const std::string& key, const std::string& upstream,
+                                    std::uint64_t generation, TimePoint now) {
+  erase(key);
+  if (routes_.size() >= options_.max) {
+    if (idle_.empty())
+      return fail(Errc::Limit, fmt::format("all {} routes are in use", routes_.size()));
+    erase(std::string{idle_.front()});
+  }
+  const auto [at, is_new] = routes_.try_emplace(key, Node{{upstream, generation, now}, {}});
+  CHECK(is_new, key);
+  at->second.idle = idle_.insert(idle_.end(), at->first);
+  by_upstream_[upstream].insert(at->first);
+  return {};
+}
+
+void MemoryRouteStore::touch(const std::string& key, TimePoint now) {
+  const auto found = routes_.find(key);
+  if (found == routes_.end()) return;
+  Node& node = found->second;
+  node.route.last_use = now;
+  if (node.idle) idle_.splice(idle_.end(), idle_, *node.idle);
+}
+
+void MemoryRouteStore::hold(const std::string& key, const std::string& upstream) {
+  const auto found = routes_.find(key);
+  if (found == routes_.end() || found->second.route.upstream != upstream) return;
+  if (!found->second.idle) return;
+  idle_.erase(*found->second.idle);
+  found->second.idle.reset();
+}
+
+void MemoryRouteStore::release(const std::string& key, const std::string& upstream, TimePoint now) {
+  const auto found = routes_.find(key);
+  if (found == routes_.end() || found->second.route.upstream != upstream) return;
+  if (found->second.idle) return;
+  found->second.idle = idle_.insert(idle_.end(), found->first);
+  found->second.route.last_use = now;
+}
+
+void MemoryRouteStore::erase(const std::string& key) {
+  const auto found = routes_.find(key);
+  if (found != routes_.end()) erase(found);
+}
+
+void MemoryRouteStore::erase(Routes::iterator at) {
+  if (at->second.idle) idle_.erase(*at->second.idle);
+  const auto of_upstream = by_upstream_.find(at->second.route.upstream);
+  CHECK(of_upstream != by_upstream_.end());
+  of_upstream->second.erase(at->first);
+  if (of_upstream->second.empty()) by_upstream_.erase(of_upstream);
+  routes_.erase(at);
+}
+
+std::size_t MemoryRouteStore::erase_upstream(const std::string& upstream) {
+  const auto found = by_upstream_.find(upstream);
+  if (found == by_upstream_.end()) return 0;
+  const auto keys = std::move(found->second);
+  by_upstream_.erase(found);
+  for (const std::string_view key : keys) {
+    const auto at = routes_.find(std::string{key});
+    CHECK(at != routes_.end(), key);
+    if (at->second.idle) idle_.erase(*at->second.idle);
+    routes_.erase(at);
+  }
+  return keys.size();
+}
+
+void MemoryRouteStore::expire(TimePoint now) {
+  while (!idle_.empty()) {
+    const auto oldest = routes_.find(std::string{idle_.front()});
+    CHECK(oldest != routes_.end(), idle_.front());
+    if (!expired(oldest->second, now)) return;
+    erase(oldest);
+  }
+}
+
+std::size_t MemoryRouteStore::count(const std::string& upstream) const {
+  const auto found = by_upstream_.find(upstream);
+  return found == by_upstream_.end() ? 0 : found->second.size();
+}
+
+bool MemoryRouteStore::expired(const Node& node, TimePoint now) const {
+  return node.idle && now - node.route.last_use >= options_.lifetime;
+}
+
+}  // namespace weir

@@ -1,0 +1,213 @@
+#include "proxy/router.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/check.h"
+
+namespace weir {
+namespace {
+
+bool blames_upstream(Errc reason) {
+  switch (reason) {
+    case Errc::Closed:
+    case Errc::Reset:
+    case Errc::Timeout:
+    case Errc::Refused:
+    case Errc::Protocol:
+    case Errc::Unavailable:
+      return true;
+    case Errc::Limit:
+    case Errc::NotFound:
+    case Errc::Denied:
+    case Errc::Busy:
+    case Errc::Loop:
+    case Errc::Cancelled:
+    case Errc::System:
+      return false;
+  }
+  return false;
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+Router::Router(RegistryOptions registry, Balancer balancer, std::unique_ptr<RouteStore> routes)
+    : registry_(registry), balancer_(std::move(balancer)), routes_(std::move(routes)) {}
+
+Result<void> Router::configure(Upstream upstream) {
+  return registry_.configure(std::move(upstream));
+}
+
+Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint now,
+                            std::span<const std::string> exclude) {
+  const auto excluded = [&](const std::string& id) {
+    return std::ranges::find(exclude, id) != exclude.end();
+  };
+  const auto stored = routes_->find(key, now);
+  bool stays = stored && follows(key, *stored, protocol, now);
+  if (stays) {
+    const UpstreamPtr home = registry_.find(stored->upstream)->upstream;
+    routes_->touch(key, now);
+    if (!excluded(home->id)) {
+      if (home->speaks(protocol)) return Route{home, protocol};
+      if (in_session(key, home->id))
+        return fail(Errc::Unavailable, fmt::format("the stream is at {}, which has no {} endpoint",
+                                                   home->id, name(protocol)));
+      stays = false;
+    }
+  }
+
+  const auto pool = registry_.candidates(protocol, now, exclude);
+  if (pool.empty()) {
+    if (!exclude.empty())
+      return fail(Errc::Unavailable, fmt::format("no {} upstream is left after {} tries",
+                                                 name(protocol), exclude.size()));
+    return fail(Errc::Unavailable, fmt::format("no live upstream has a {} endpoint ({} known)",
+                                               name(protocol), registry_.entries().size()));
+  }
+  const UpstreamPtr chosen = choose(key, pool);
+  if (stays) return Route{chosen, protocol, false};
+  if (stored) routes_->erase(key);
+  const auto claimed = routes_->claim(key, chosen->id, chosen->generation(), now);
+  if (!claimed) return fail(Errc::Unavailable, claimed.error().text);
+  if (in_session(key, claimed->upstream)) routes_->hold(key, claimed->upstream);
+  // A store that others share may know that somebody was first.
+  const Registry::Entry* first = registry_.find(claimed->upstream);
+  if (first && first->upstream->speaks(protocol)) return Route{first->upstream, protocol};
+  return Route{chosen, protocol};
+}
+
+// Whether a remembered route is still the one to take.
+bool Router::follows(const std::string& key, const StoredRoute& stored, Protocol protocol,
+                     TimePoint now) const {
+  const Registry::Entry* entry = registry_.find(stored.upstream);
+  if (!entry || !registry_.alive(*entry, now)) return false;
+  if (entry->upstream->generation() != stored.generation) return false;
+  if (!Registry::ejected(*entry, now) || in_session(key, stored.upstream)) return true;
+  // It was claimed when nobody was in use. That holds until somebody is.
+  const auto pool = registry_.candidates(protocol, now);
+  return pool.empty() || Registry::ejected(*registry_.find(pool.front()->id), now);
+}
+
+UpstreamPtr Router::choose(const std::string& key, const std::vector<UpstreamPtr>& pool) {
+  if (const auto live = sessions_.find(key); live != sessions_.end()) {
+    for (const UpstreamPtr& upstream : pool) {
+      if (live->second.contains(upstream->id)) return upstream;
+    }
+  }
+  std::vector<Balancer::Candidate> candidates;
+  candidates.reserve(pool.size());
+  for (const UpstreamPtr& upstream : pool) {
+    const auto running = streams_.find(upstream->id);
+    candidates.push_back({upstream, std::max(routes_->count(upstream->id),
+                                             running == streams_.end() ? 0 : running->second)});
+  }
+  return pool[balancer_.pick(key, candidates)];
+}
+
+Result<void> Router::confirmed(const std::string& key, const std::string& id, TimePoint now) {
+  const Registry::Entry* entry = registry_.find(id);
+  if (!entry || !registry_.alive(*entry, now))
+    return fail(Errc::NotFound, fmt::format("upstream {} is gone", id));
+  const auto stored = routes_->find(key, now);
+  if (stored && stored->upstream == id && stored->generation == entry->upstream->generation()) {
+    routes_->touch(key, now);
+    return {};
+  }
+  auto moved = routes_->move(key, id, entry->upstream->generation(), now);
+  if (moved && in_session(key, id)) routes_->hold(key, id);
+  return moved;
+}
+
+void Router::failed(const std::string& key, const std::string& id, Errc reason, TimePoint now) {
+  ++failures_[reason];
+  const Registry::Entry* entry = registry_.find(id);
+  if (!entry || !blames_upstream(reason)) return;
+  const auto ejections = entry->ejections;
+  registry_.failed(id, now);
+  const auto dropped = routes_->erase_upstream(id);
+  if (entry->ejections != ejections)
+    spdlog::warn("upstream {} ejected for {:.1f} s: {} at {}; {} routes dropped", id,
+                 seconds(entry->ejected_for), name(reason), key, dropped);
+}
+
+void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeeded(id, now); }
+
+void Router::opened(const std::string& key, const std::string& id) {
+  if (++sessions_[key][id] != 1) return;
+  ++streams_[id];
+  routes_->hold(key, id);
+}
+
+void Router::closed(const std::string& key, const std::string& id, TimePoint now) {
+  const auto of_key = sessions_.find(key);
+  CHECK(of_key != sessions_.end(), key);
+  const auto at = of_key->second.find(id);
+  CHECK(at != of_key->second.end(), key, id);
+  if (--at->second != 0) return;
+  of_key->second.erase(at);
+  if (of_key->second.empty()) sessions_.erase(of_key);
+  if (const auto running = streams_.find(id); --running->second == 0) streams_.erase(running);
+  routes_->release(key, id, now);
+}
+
+bool Router::in_session(const std::string& key, const std::string& id) const {
+  const auto found = sessions_.find(key);
+  return found != sessions_.end() && found->second.contains(id);
+}
+
+Result<void> Router::heartbeat(const Registration& registration, TimePoint now) {
+  const auto heard = registry_.heartbeat(registration, now);
+  if (!heard) return std::unexpected(heard.error());
+  const std::string& id = registration.server;
+  switch (*heard) {
+    case Registry::Heard::Added:
+    case Registry::Heard::Restarted: {
+      const auto dropped = routes_->erase_upstream(id);
+      spdlog::info("upstream {} at {} {}, service {}, pid {}; {} routes dropped", id,
+                   registration.host, *heard == Registry::Heard::Added ? "joined" : "restarted",
+                   registration.service, registration.pid, dropped);
+      break;
+    }
+    case Registry::Heard::Changed:
+      spdlog::info("upstream {} at {} changed its endpoints", id, registration.host);
+      break;
+    case Registry::Heard::Refreshed:
+      break;
+  }
+  return {};
+}
+
+void Router::tick(TimePoint now) {
+  for (const std::string& id : registry_.expire(now)) {
+    const auto dropped = routes_->erase_upstream(id);
+    spdlog::warn("upstream {} went silent; {} routes dropped", id, dropped);
+  }
+  routes_->expire(now);
+}
+
+std::vector<UpstreamState> Router::snapshot(TimePoint now) const {
+  std::vector<UpstreamState> states;
+  states.reserve(registry_.entries().size());
+  for (const auto& [id, entry] : registry_.entries()) {
+    UpstreamState state{.upstream = entry.upstream,
+                        .alive = registry_.alive(entry, now),
+                        .ejected_for = {},
+                        .routes = routes_->count(id),
+                        .failures = entry.failures,
+                        .ejections = entry.ejections};
+    if (Registry::ejected(entry, now))
+      state.ejected_for = std::chrono::ceil<std::chrono::milliseconds>(*entry.ejected_until - now);
+    if (const auto running = streams_.find(id); running != streams_.end())
+      state.streams = running->second;
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+}  // namespace weir

@@ -1,0 +1,284 @@
+#include "proxy/rtmp_relay.h"
+
+#include "common/io/child.h"
+#include "common/log.h"
+#include "common/rtmp/client.h"
+#include "common/stream_key.h"
+#include "proxy/chunk_pipe.h"
+#include "proxy/hop_mark.h"
+
+namespace weir {
+
+namespace {
+
+using rtmp::Connection;
+
+constexpr std::chrono::seconds kLastWords{2};
+constexpr milliseconds kLinger{500};  // for the other side to end by itself when one has
+
+class RtmpRelay {
+ public:
+  RtmpRelay(RtmpRelayContext context, std::unique_ptr<Socket> client)
+      : context_(context),
+        loop_(context.loop),
+        options_(context.options),
+        client_(std::move(client), setup_limits(context.options)),
+        peer_(client_.socket().peer()) {}
+
+  Task<void> run() {
+    Error ended = co_await serve();
+    log_end(ended);
+  }
+
+ private:
+  static rtmp::ReaderLimits setup_limits(const RtmpRelayOptions& options) {
+    rtmp::ReaderLimits limits = options.limits;
+    limits.message = rtmp::kMaxSetupMessage;
+    return limits;
+  }
+
+  Task<Error> serve() {
+    auto greeted = co_await client_.accept(loop_.in(options_.handshake_timeout));
+    if (!greeted) co_return greeted.error();
+    auto asked = co_await rtmp::serve_setup(client_, options_.window_ack, loop_.in(options_.request_timeout));
+    if (!asked) co_return asked.error();
+    request_ = std::move(*asked);
+    auto understood = understand();
+    Error ended{Errc::Cancelled, ""};
+    if (understood) {
+      client_.reader().set_message_limit(options_.limits.message);
+      ended = co_await relay();
+    } else {
+      ended = understood.error();
+    }
+    if (!answered_) co_await refuse(ended);
+    co_return ended;
+  }
+
+  Result<void> understand() {
+    const HopMark mark = hop_mark_of(request_);
+    id_ = mark.id;
+    auto name = stream_from_rtmp(request_.tc_url, request_.app, request_.stream);
+    if (!name) return std::unexpected(name.error());
+    key_ = name->key();
+    auto next = next_hop(mark, options_.node_id, options_.max_hops);
+    if (!next) return std::unexpected(next.error());
+    if (!request_.connect.empty()) set_hop_mark(request_.connect[0], *next);
+    log::info(publishes() ? "publisher asks" : "viewer asks",
+              {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}, {"protocol", "rtmp"}});
+    return {};
+  }
+
+  bool publishes() const { return request_.kind == rtmp::Request::Kind::Publish; }
+
+  Task<void> refuse(Error why) {
+    rtmp::send_status(client_, request_.stream_id, "error", rtmp::refusal_code(request_.kind, why.code), why.text);
+    auto told = co_await client_.flush(loop_.in(kLastWords));
+    static_cast<void>(told);  // it goes either way
+  }
+
+  // Tries origins until one lets itself be talked to; its verdict stands.
+  Task<Error> relay() {
+    Dialer dialer(context_.routing, context_.resolver, key_, Protocol::Rtmp, options_.dial);
+    while (true) {
+      auto dialed = co_await dialer.next();
+      if (!dialed) co_return dialed.error();
+      upstream_ = dialed->upstream->id;
+      Connection origin(std::move(dialed->socket), options_.limits);
+      auto opened = co_await rtmp::open_stream(origin, request_.connect, options_.window_ack,
+                                               loop_.in(options_.dial.reply_timeout));
+      if (!opened) {
+        dialer.reject(opened.error());
+        if (opened.error().code == Errc::Cancelled || opened.error().code == Errc::Denied) co_return opened.error();
+        continue;
+      }
+      origin_stream_ = *opened;
+      RouteUse use(context_.routing, key_, upstream_);
+      auto accepted = co_await until_verdict(origin);
+      if (!accepted) co_return accepted.error();
+      dialer.accept();
+      Error ended = co_await move_bytes(origin);
+      co_return ended;
+    }
+  }
+
+  // Passes messages on until the origin's verdict has been given and neither side is inside a message.
+  Task<Result<void>> until_verdict(Connection& origin) {
+    match_chunk_size(client_, origin);
+    if (publishes())
+      rtmp::send_publish(origin, origin_stream_, request_.stream, request_.arguments);
+    else
+      rtmp::send_play(origin, origin_stream_, request_.stream, request_.arguments);
+    const Deadline deadline = loop_.in(options_.request_timeout);
+    while (!answered_ || !origin.reader().at_boundary()) {
+      auto message = co_await origin.read(deadline);
+      if (!message) co_return fail(Errc::Denied, "origin gave no verdict: " + message.error().text);
+      const auto verdict = verdict_in(*message);
+      pass_on(*message);
+      if (!verdict && !answered_) continue;
+      answered_ = true;
+      auto sent = co_await client_.flush(loop_.in(options_.stall_timeout));
+      if (!sent) co_return sent;
+      if (verdict && verdict->error) co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
+    }
+    co_return Result<void>{};
+  }
+
+  // An origin that silently begins to send media has decided, too.
+  std::optional<rtmp::Verdict> verdict_in(const rtmp::Message& message) const {
+    const auto type = message.header.type;
+    if (type == rtmp::Type::Audio || type == rtmp::Type::Video) return rtmp::Verdict{};
+    auto verdict = rtmp::verdict_of(message);
+    if (verdict && verdict->code.empty()) return std::nullopt;
+    if (verdict && !verdict->error && verdict->code == "NetStream.Play.Reset") return std::nullopt;
+    return verdict;
+  }
+
+  // What concerns the connection to the origin alone stays here.
+  void pass_on(const rtmp::Message& message) {
+    using rtmp::Type;
+    rtmp::MessageHeader header = message.header;
+    switch (header.type) {
+      case Type::SetChunkSize:
+      case Type::Abort:
+      case Type::Acknowledgement:
+      case Type::WindowAckSize:
+      case Type::SetPeerBandwidth: return;
+      case Type::UserControl:
+        if (is_ping(message)) return;
+        break;
+      case Type::CommandAmf0:
+      case Type::CommandAmf3:
+        if (!concerns_client(message)) return;
+        break;
+      default: break;
+    }
+    if (header.stream_id == origin_stream_) header.stream_id = request_.stream_id;
+    client_.send(header, message.payload);
+  }
+
+  static bool is_ping(const rtmp::Message& message) {
+    return message.payload.size() >= 2 &&
+           load_be16(message.payload.data()) >= static_cast<std::uint32_t>(rtmp::Event::PingRequest);
+  }
+
+  // Answers to what we asked on the client's behalf (releaseStream, FCPublish) have been given by us.
+  static bool concerns_client(const rtmp::Message& message) {
+    auto values = rtmp::decode_command(message);
+    if (!values || values->empty()) return false;
+    const std::string_view name = values->front().text();
+    return name != "_result" && name != "_error" && name != "onFCPublish" && name != "onBWDone";
+  }
+
+  // What `to` writes and what `from` reads are one chunk stream soon.
+  static void match_chunk_size(Connection& from, Connection& to) {
+    if (to.out_chunk_size() != from.reader().chunk_size()) to.set_chunk_size(from.reader().chunk_size());
+  }
+
+  Task<Error> move_bytes(Connection& origin) {
+    auto passed = co_await client_boundary(origin);
+    if (!passed) co_return passed.error();
+    match_chunk_size(origin, client_);
+    match_chunk_size(client_, origin);
+    auto to_client = co_await client_.flush(loop_.in(options_.stall_timeout));
+    if (!to_client) co_return to_client.error();
+    auto to_origin = co_await origin.flush(loop_.in(options_.stall_timeout));
+    if (!to_origin) co_return to_origin.error();
+    ChunkPipe down(origin.socket(), client_.socket(), walker(origin, origin_stream_, request_.stream_id),
+                   origin.unread(), options_.stall_timeout, context_.tallies.to_clients);
+    ChunkPipe up(client_.socket(), origin.socket(), walker(client_, request_.stream_id, origin_stream_),
+                 client_.unread(), options_.stall_timeout, context_.tallies.to_upstreams);
+    Closer closer(client_.socket(), origin.socket());
+    Child upward(loop_);
+    upward.start(run_pipe(up, closer, "client"));
+    auto downward = run_pipe(down, closer, "origin");
+    co_await downward;
+    co_await upward.join();
+    bytes_ = publishes() ? up.bytes() : down.bytes();
+    co_return closer.why();
+  }
+
+  // Ends both sides when one has ended: at once when it broke, else after a moment for last words.
+  class Closer final : private Timer {
+   public:
+    Closer(Socket& a, Socket& b) : a_(a), b_(b) {}
+    void side_ended(Error why) {
+      if (!why_) why_ = std::move(why);
+      if (why_->code == Errc::Closed)
+        a_.loop().arm(*this, a_.loop().in(kLinger));
+      else
+        expired();
+    }
+    Error why() const { return *why_; }
+
+   private:
+    void expired() override {
+      a_.close();
+      b_.close();
+    }
+    Socket& a_;
+    Socket& b_;
+    std::optional<Error> why_;
+  };
+
+  static Task<void> run_pipe(ChunkPipe& pipe, Closer& closer, std::string side) {
+    Error ended = co_await pipe.run();
+    closer.side_ended({ended.code, side + ": " + ended.text});
+  }
+
+  // A client may be inside a message when the verdict comes (a publisher that does not wait for it).
+  Task<Result<void>> client_boundary(Connection& origin) {
+    while (!client_.reader().at_boundary()) {
+      auto message = co_await client_.read(loop_.in(options_.stall_timeout));
+      if (!message) co_return std::unexpected(message.error());
+      rtmp::MessageHeader header = message->header;
+      if (static_cast<int>(header.type) <= static_cast<int>(rtmp::Type::SetPeerBandwidth)) continue;
+      if (header.stream_id == request_.stream_id) header.stream_id = origin_stream_;
+      origin.send(header, message->payload);
+      auto sent = co_await origin.flush(loop_.in(options_.stall_timeout));
+      if (!sent) co_return sent;
+    }
+    co_return Result<void>{};
+  }
+
+  static rtmp::ChunkWalker walker(Connection& from, std::uint32_t stream_from, std::uint32_t stream_to) {
+    return rtmp::ChunkWalker(from.reader(),
+                             {.stream_id_from = stream_from, .stream_id_to = stream_to, .on_command = {}});
+  }
+
+  void log_end(const Error& why) const {
+    if (key_.empty() && why.code == Errc::Closed) return;  // a health probe is no news
+    log::info("session ended", {{"id", id_},
+                                {"peer", peer_.text()},
+                                {"stream", key_},
+                                {"protocol", "rtmp"},
+                                {"kind", publishes() ? "publish" : "play"},
+                                {"upstream", upstream_},
+                                {"bytes", bytes_},
+                                {"reason", name(why.code)},
+                                {"error", why.text}});
+  }
+
+  RtmpRelayContext context_;
+  Loop& loop_;
+  const RtmpRelayOptions& options_;
+  Connection client_;
+  Address peer_;
+  rtmp::Request request_;
+  std::string id_;
+  std::string key_;
+  std::string upstream_;
+  std::uint32_t origin_stream_ = 0;
+  bool answered_ = false;  // the client knows the verdict
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+Task<void> relay_rtmp(RtmpRelayContext context, std::unique_ptr<Socket> client, std::shared_ptr<void> admission) {
+  RtmpRelay relay(context, std::move(client));
+  co_await relay.run();
+  admission.reset();
+}
+
+}  // namespace weir

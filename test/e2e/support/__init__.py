@@ -1,0 +1,1 @@
+"""What the end-to-end tests share: processes, origins, nodes of weir, and viewers made of plain sockets."""

@@ -1,0 +1,119 @@
+"""nginx with its RTMP module as an origin: one process, loopback only, with its own statistics."""
+
+import http.client
+import os
+import xml.etree.ElementTree
+
+from support.scene import accepts, free_port, wait_until
+
+CONFIG = """
+load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+daemon off;
+master_process off;
+user root;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log info;
+events {{ worker_connections 2048; }}
+rtmp {{
+  access_log {directory}/rtmp.log;
+  server {{
+    listen 127.0.0.1:{rtmp};
+    application live {{ live on; wait_key on; {live} }}
+    application strict {{ live on; wait_key on; idle_streams off; }}
+  }}
+}}
+http {{
+  access_log off;
+  server {{
+    listen 127.0.0.1:{http};
+    location /stat {{ rtmp_stat all; }}
+    location /files/ {{ alias {directory}/files/; }}
+  }}
+}}
+"""
+
+
+class Origin:
+    def __init__(self, scene, name="origin", live=""):
+        self.scene, self.name = scene, name
+        self.rtmp, self.http = free_port(), free_port()
+        self.directory = scene.path(name)
+        self._live = live
+        self.service = 0
+        os.mkdir(self.directory)
+        os.mkdir(os.path.join(self.directory, "files"))
+        with open(os.path.join(self.directory, "nginx.conf"), "w") as file:
+            file.write(CONFIG.format(directory=self.directory, rtmp=self.rtmp, http=self.http, live=live))
+        self.start()
+
+    def start(self):
+        self.service += 1
+        self.process = self.scene.start(
+            self.name,
+            [
+                "nginx",
+                "-c",
+                f"{self.directory}/nginx.conf",
+                "-p",
+                self.directory,
+                "-e",
+                f"{self.directory}/error.log",
+            ],
+        )
+        wait_until(lambda: accepts(self.rtmp) and accepts(self.http), f"{self.name} listens", 10)
+        return self
+
+    def url(self, stream, app="live"):
+        return f"rtmp://127.0.0.1:{self.rtmp}/{app}/{stream}"
+
+    def registration(self):
+        """Its heartbeat, as SRS would send it."""
+        return {
+            "ip": "127.0.0.1",
+            "server": self.name,
+            "service": f"s{self.service}",
+            "pid": str(self.process.pid),
+            "rtmp": [str(self.rtmp)],
+        }
+
+    def stat(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=5)
+        try:
+            connection.request("GET", "/stat")
+            return xml.etree.ElementTree.fromstring(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def accepted(self):
+        """RTMP connections since its start."""
+        return int(self.stat().findtext("naccepted"))
+
+    def streams(self, app="live"):
+        """{name: (publishers, players)} of what it knows now."""
+        found = {}
+        for application in self.stat().iter("application"):
+            if application.findtext("name") != app:
+                continue
+            for stream in application.iter("stream"):
+                clients = stream.findall("client")
+                publishers = sum(1 for c in clients if c.find("publishing") is not None)
+                found[stream.findtext("name")] = (publishers, len(clients) - publishers)
+        return found
+
+    def published(self, app="live"):
+        return {name for name, (publishers, _) in self.streams(app).items() if publishers}
+
+    def players(self, stream, app="live"):
+        return self.streams(app).get(stream, (0, 0))[1]
+
+
+def place_of(origins, stream):
+    """The origin at which a stream is published, once it is."""
+
+    def find():
+        for origin in origins:
+            if origin.process.running() and stream in origin.published():
+                return origin
+        return None
+
+    return wait_until(find, f"{stream} is published at an origin", 10, 0.1)

@@ -1,0 +1,176 @@
+#include "proxy/registry.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <catch2/catch.hpp>
+
+#include "test/proxy/routing_fixture.h"
+
+namespace weir {
+namespace {
+
+using Ids = std::vector<std::string>;
+
+Ids usable(const Registry& registry, double now, std::span<const std::string> exclude = {}) {
+  return ids(registry.candidates(Protocol::Rtmp, at(now), exclude));
+}
+
+bool ejected(const Registry& registry, const std::string& id, double now) {
+  return Registry::ejected(*registry.find(id), at(now));
+}
+
+Registry two() {
+  Registry registry;
+  REQUIRE(registry.configure(configured("a")));
+  REQUIRE(registry.configure(configured("b")));
+  return registry;
+}
+
+}  // namespace
+
+TEST_CASE("a configured upstream never expires", "[registry]") {
+  Registry registry = two();
+  CHECK(registry.expire(at(1e6)).empty());
+  CHECK(usable(registry, 1e6) == Ids{"a", "b"});
+}
+
+TEST_CASE("a registered upstream lives as long as its heartbeats come", "[registry]") {
+  Registry registry;
+  REQUIRE(registry.heartbeat(beat("o"), at(0)) == Registry::Heard::Added);
+  REQUIRE(registry.heartbeat(beat("o"), at(20)) == Registry::Heard::Refreshed);
+  CHECK(usable(registry, 49.9) == Ids{"o"});
+  CHECK(usable(registry, 50).empty());
+  CHECK(registry.expire(at(49.9)).empty());
+  CHECK(registry.expire(at(50)) == Ids{"o"});
+  CHECK(registry.find("o") == nullptr);
+}
+
+TEST_CASE("a restarted server replaces its old entry at once", "[registry]") {
+  Registry registry;
+  REQUIRE(registry.heartbeat(beat("o", "first"), at(0)));
+  const auto before = registry.find("o")->upstream;
+  REQUIRE(registry.heartbeat(beat("o", "second"), at(1)) == Registry::Heard::Restarted);
+  CHECK(registry.entries().size() == 1);
+  CHECK(registry.find("o")->upstream->generation() != before->generation());
+}
+
+TEST_CASE("a heartbeat may change endpoints within one life", "[registry]") {
+  Registry registry;
+  REQUIRE(registry.heartbeat(beat("o"), at(0)));
+  auto moved = beat("o");
+  moved.endpoints[static_cast<std::size_t>(Protocol::Rtmp)] = {{"10.0.0.9", 1935}};
+  CHECK(registry.heartbeat(moved, at(1)) == Registry::Heard::Changed);
+  CHECK(registry.find("o")->upstream->at(Protocol::Rtmp).front().host == "10.0.0.9");
+}
+
+TEST_CASE("a heartbeat cannot take the name of a configured upstream", "[registry]") {
+  Registry registry = two();
+  const auto heard = registry.heartbeat(beat("a"), at(0));
+  REQUIRE_FALSE(heard);
+  CHECK(heard.error().code == Errc::Denied);
+  CHECK(registry.find("a")->upstream->host == "a.example");
+}
+
+TEST_CASE("the registry takes `max` upstreams and not one more", "[registry]") {
+  Registry registry{{.max = 3}};
+  REQUIRE(registry.configure(configured("a")));
+  REQUIRE(registry.heartbeat(beat("b"), at(0)));
+  REQUIRE(registry.heartbeat(beat("c"), at(10)));
+  const auto refused = registry.heartbeat(beat("d"), at(10));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::Limit);
+  CHECK_FALSE(registry.configure(configured("d")));
+
+  CHECK(registry.heartbeat(beat("b"), at(10)));  // who is known stays welcome
+  CHECK(registry.heartbeat(beat("d"), at(45)));  // b and c are silent by now
+}
+
+TEST_CASE("two configured upstreams need two names", "[registry]") {
+  Registry registry = two();
+  CHECK(registry.configure(configured("a")).error().code == Errc::Busy);
+}
+
+TEST_CASE("only upstreams that speak the protocol are candidates", "[registry]") {
+  Registry registry = two();
+  CHECK(registry.candidates(Protocol::Http, at(0)).empty());
+}
+
+TEST_CASE("a failure ejects at once for five seconds", "[registry]") {
+  Registry registry = two();
+  registry.failed("a", at(0));
+  CHECK(usable(registry, 0) == Ids{"b"});
+  CHECK(usable(registry, 4.9) == Ids{"b"});
+  CHECK(usable(registry, 5) == Ids{"a", "b"});
+}
+
+TEST_CASE("sessions that fail together count as one incident", "[registry]") {
+  Registry registry = two();
+  for (int i = 0; i < 30; ++i) registry.failed("a", at(0.01 * i));
+  CHECK_FALSE(ejected(registry, "a", 5));
+  CHECK(registry.find("a")->failures == 30);
+  CHECK(registry.find("a")->ejections == 1);
+}
+
+TEST_CASE("the back-off grows by five seconds an incident, up to a minute", "[registry]") {
+  Registry registry = two();
+  double now = 0;
+  for (int incident = 1; incident <= 30; ++incident) {
+    registry.failed("a", at(now));
+    const double out = std::min(5.0 * incident, 60.0);
+    CHECK(ejected(registry, "a", now + out - 0.1));
+    CHECK_FALSE(ejected(registry, "a", now + out));
+    registry.succeeded("a", at(now + out));  // up for a second, as a flapping one is
+    now += out + 1;
+  }
+}
+
+TEST_CASE("who stayed in use as long as it was ejected is forgiven by a success", "[registry]") {
+  Registry registry = two();
+  registry.failed("a", at(0));
+  registry.failed("a", at(5));  // out until 15
+  registry.succeeded("a", at(25));
+  registry.failed("a", at(26));
+  CHECK(ejected(registry, "a", 30.9));
+  CHECK_FALSE(ejected(registry, "a", 31));
+}
+
+TEST_CASE("a success during the ejection ends it without forgiving", "[registry]") {
+  Registry registry = two();
+  registry.failed("a", at(0));
+  registry.succeeded("a", at(1));
+  CHECK_FALSE(ejected(registry, "a", 1));
+  registry.failed("a", at(2));
+  CHECK(ejected(registry, "a", 11.9));
+}
+
+TEST_CASE("when all are ejected the one whose ejection ends first remains", "[registry]") {
+  Registry registry = two();
+  registry.failed("a", at(0));
+  registry.failed("b", at(1));
+  CHECK(usable(registry, 2) == Ids{"a"});
+  const Ids tried{"a"};
+  CHECK(usable(registry, 2, tried) == Ids{"b"});
+  const Ids both{"a", "b"};
+  CHECK(usable(registry, 2, both).empty());
+}
+
+TEST_CASE("a restart ends the ejection, another heartbeat does not", "[registry]") {
+  Registry registry;
+  REQUIRE(registry.heartbeat(beat("o", "first"), at(0)));
+  REQUIRE(registry.heartbeat(beat("p"), at(0)));
+  registry.failed("o", at(1));
+  REQUIRE(registry.heartbeat(beat("o", "first"), at(2)));
+  CHECK(usable(registry, 2) == Ids{"p"});
+  REQUIRE(registry.heartbeat(beat("o", "second"), at(3)));
+  CHECK(usable(registry, 3) == Ids{"o", "p"});
+  CHECK(registry.find("o")->failures == 1);
+}
+
+TEST_CASE("news of unknown upstreams is ignored", "[registry]") {
+  Registry registry = two();
+  registry.failed("z", at(0));
+  registry.succeeded("z", at(0));
+  CHECK(registry.entries().size() == 2);
+}
+
+}  // namespace weir
