@@ -46,16 +46,12 @@ void MediaLog::append(const flv::Tag& tag, bool keyframe, StreamLog::Clock::time
 }
 
 void MediaLog::set_preamble(std::span<const flv::Tag> headers, std::uint32_t timestamp_ms) {
-  std::size_t size = 0;
+  ByteBuffer bytes;
   for (flv::Tag tag : headers) {
-    tag.timestamp_ms = timestamp_ms;
-    size += size_of(tag);
-  }
-  ByteBuffer bytes(size);
-  std::uint8_t* out = bytes.data();
-  for (flv::Tag tag : headers) {
-    tag.timestamp_ms = timestamp_ms;
-    out = write(out, tag);
+    if (tag.type != flv::TagType::Script) tag.timestamp_ms = timestamp_ms;
+    const std::size_t begin = bytes.size();
+    bytes.resize(begin + size_of(tag));
+    write(bytes.data() + begin, tag);
   }
   log_.set_preamble(bytes);
 }

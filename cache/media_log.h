@@ -24,7 +24,7 @@ class MediaLog {
   void fill(const Gop& gop, StreamLog::Clock::time_point now);
 
   void append(const flv::Tag& tag, bool keyframe, StreamLog::Clock::time_point now);
-  // What goes before keyframes from `timestamp_ms` on.
+  // What goes before keyframes from `timestamp_ms` on. Scripts keep their own time.
   void set_preamble(std::span<const flv::Tag> headers, std::uint32_t timestamp_ms);
 
   LogView view() const { return log_.view(); }

@@ -25,7 +25,3 @@ template <class... Values>
     if (!(condition)) [[unlikely]]                                                               \
       ::weir::detail::check_failed(__FILE__, __LINE__, #condition __VA_OPT__(, ) __VA_ARGS__);   \
   } while (false)
-
-#ifndef CHECK
-#define CHECK INVARIANT
-#endif

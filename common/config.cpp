@@ -138,7 +138,7 @@ void Config::check_upstreams() const {
 
 const Config::Entry& Config::entry(std::string_view key) const {
   const auto found = entries_.find(key);
-  CHECK(found != entries_.end(), key);
+  INVARIANT(found != entries_.end(), key);
   return found->second;
 }
 
@@ -156,7 +156,7 @@ std::chrono::milliseconds Config::duration(std::string_view key) const {
 
 std::optional<std::chrono::milliseconds> Config::optional_duration(std::string_view key) const {
   const Option* option = find_option(key);
-  CHECK(option != nullptr, key);
+  INVARIANT(option != nullptr, key);
   if (is_word_of(option->allowed, text(key))) return std::nullopt;
   return duration(key);
 }
@@ -182,7 +182,7 @@ std::string Config::upstream_text(std::string_view name, std::string_view field)
   const auto key = upstream_key(name, field);
   if (const auto found = entries_.find(key); found != entries_.end()) return found->second.value;
   const Option* option = find_option(key);
-  CHECK(option != nullptr, key);
+  INVARIANT(option != nullptr, key);
   return std::string(option->default_value);
 }
 

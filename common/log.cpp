@@ -213,11 +213,11 @@ void write_line(Level level, std::string_view message, Fields fields, std::uint6
 Level level_named(std::string_view name) {
   for (std::size_t i = 0; i < kLevelNames.size(); ++i)
     if (kLevelNames[i] == name) return static_cast<Level>(i);
-  CHECK(false, name);
+  INVARIANT(false, name);
 }
 
 Format format_named(std::string_view name) {
-  CHECK(name == "text" || name == "json", name);
+  INVARIANT(name == "text" || name == "json", name);
   return name == "json" ? Format::Json : Format::Text;
 }
 

@@ -103,12 +103,12 @@ Metrics::Metrics(const std::string& version) {
 Metrics::~Metrics() = default;
 
 void Metrics::own_name(const std::string& name, const char* kind) {
-  CHECK(is_good_name(name), name);
+  INVARIANT(is_good_name(name), name);
   const bool grows = std::strcmp(kind, "counter") == 0 || std::strcmp(kind, "summed counter") == 0;
-  CHECK(name.ends_with("_total") == grows, name, kind);
+  INVARIANT(name.ends_with("_total") == grows, name, kind);
   const std::lock_guard lock(mutex_);
   const auto [known, fresh] = kinds_.emplace(name, kind);
-  CHECK(fresh || known->second == kind, name, known->second, kind);
+  INVARIANT(fresh || known->second == kind, name, known->second, kind);
 }
 
 prometheus::Counter& Metrics::counter(const std::string& name, const std::string& help,

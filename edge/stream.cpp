@@ -36,7 +36,9 @@ Gop::Role Stream::ingest(const flv::Tag& tag) {
   metrics_.bytes_received.add(tag.body.size());
   flv::Tag packet = tag;
   if (packet.type == flv::TagType::Script) packet.body = flv::strip_set_data_frame(packet.body);
-  packet.timestamp_ms = timeline_.map(packet.timestamp_ms);
+  // Metadata is of no moment: ffmpeg takes it for subtitles unless it comes at 0.
+  const bool metadata = packet.type == flv::TagType::Script && flv::is_metadata(packet.body);
+  packet.timestamp_ms = metadata ? 0 : timeline_.map(packet.timestamp_ms);
   const auto role = gop_.add(packet);
   if (role == Gop::Role::Keyframe) await_keyframe_ = false;
   // Before the first keyframe of a source there is nothing a viewer could decode; headers are kept by the Gop

@@ -36,13 +36,14 @@ double rendezvous_score(std::string_view key, std::string_view id, std::uint32_t
 Balancer::Balancer(Balance balance, std::uint64_t seed) : balance_(balance), random_(seed) {}
 
 std::size_t Balancer::pick(std::string_view key, std::span<const Candidate> candidates) {
-  CHECK(!candidates.empty());
+  INVARIANT(!candidates.empty());
   const bool weighted = std::ranges::any_of(
       candidates, [](const Candidate& candidate) { return candidate.upstream->weight > 0; });
   const auto weight = [&](std::size_t i) { return weighted ? candidates[i].upstream->weight : 1U; };
 
   if (balance_ == Balance::WeightedRandom) {
     std::vector<std::uint32_t> weights;
+    weights.reserve(candidates.size());
     for (std::size_t i = 0; i < candidates.size(); ++i) weights.push_back(weight(i));
     return std::discrete_distribution<std::size_t>(weights.begin(), weights.end())(random_);
   }

@@ -10,7 +10,6 @@
 #include "common/io/admission.h"
 #include "common/io/loop_group.h"
 #include "common/listening.h"
-#include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
 
 namespace weir {
@@ -23,7 +22,6 @@ class ProxyNode {
   };
   struct Options {
     RtmpRelayOptions rtmp;
-    HttpRelayOptions http;
   };
 
   // REQUIRES: the loops run, and outlive this.

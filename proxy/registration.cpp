@@ -78,9 +78,10 @@ Result<Endpoint> endpoint_of(const std::string& field, const Var& value, const s
   const auto text = checked(field, value.extract<std::string>());
   if (!text) return std::unexpected(text.error());
   auto endpoint = parse_endpoint(*text, host);
-  if (!endpoint)
+  if (!endpoint) {
     return wrong(field,
                  "not an endpoint (PORT, :PORT, HOST:PORT or tcp://HOST:PORT, ports 1 to 65535)");
+  }
   if (endpoint->port == 0) return wrong(field, "an endpoint without a port");
   return endpoint;
 }
@@ -97,7 +98,7 @@ Result<std::vector<Endpoint>> endpoints_of(const Object& body, const std::string
     return endpoints;
   }
   if (value.type() != typeid(Array::Ptr)) return wrong(field, "must be an array of strings");
-  const auto list = value.extract<Array::Ptr>();
+  const auto& list = value.extract<Array::Ptr>();
   if (list->size() > kMaxRegistrationEndpoints)
     return beyond(field, fmt::format("more than {} endpoints", kMaxRegistrationEndpoints));
   for (const Var& item : *list) {

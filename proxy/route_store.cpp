@@ -34,7 +34,7 @@ Result<void> MemoryRouteStore::move(const std::string& key, const std::string& u
     erase(std::string{idle_.front()});
   }
   const auto [at, is_new] = routes_.try_emplace(key, Node{{upstream, generation, now}, {}});
-  CHECK(is_new, key);
+  INVARIANT(is_new, key);
   at->second.idle = idle_.insert(idle_.end(), at->first);
   by_upstream_[upstream].insert(at->first);
   return {};
@@ -72,7 +72,7 @@ void MemoryRouteStore::erase(const std::string& key) {
 void MemoryRouteStore::erase(Routes::iterator at) {
   if (at->second.idle) idle_.erase(*at->second.idle);
   const auto of_upstream = by_upstream_.find(at->second.route.upstream);
-  CHECK(of_upstream != by_upstream_.end());
+  INVARIANT(of_upstream != by_upstream_.end());
   of_upstream->second.erase(at->first);
   if (of_upstream->second.empty()) by_upstream_.erase(of_upstream);
   routes_.erase(at);
@@ -85,7 +85,7 @@ std::size_t MemoryRouteStore::erase_upstream(const std::string& upstream) {
   by_upstream_.erase(found);
   for (const std::string_view key : keys) {
     const auto at = routes_.find(std::string{key});
-    CHECK(at != routes_.end(), key);
+    INVARIANT(at != routes_.end(), key);
     if (at->second.idle) idle_.erase(*at->second.idle);
     routes_.erase(at);
   }
@@ -95,7 +95,7 @@ std::size_t MemoryRouteStore::erase_upstream(const std::string& upstream) {
 void MemoryRouteStore::expire(TimePoint now) {
   while (!idle_.empty()) {
     const auto oldest = routes_.find(std::string{idle_.front()});
-    CHECK(oldest != routes_.end(), idle_.front());
+    INVARIANT(oldest != routes_.end(), idle_.front());
     if (!expired(oldest->second, now)) return;
     erase(oldest);
   }

@@ -18,16 +18,14 @@ bool blames_upstream(Errc reason) {
     case Errc::Timeout:
     case Errc::Refused:
     case Errc::Protocol:
-    case Errc::Unavailable:
-      return true;
+    case Errc::Unavailable: return true;
     case Errc::Limit:
     case Errc::NotFound:
     case Errc::Denied:
     case Errc::Busy:
     case Errc::Loop:
     case Errc::Cancelled:
-    case Errc::System:
-      return false;
+    case Errc::System: return false;
   }
   return false;
 }
@@ -37,7 +35,7 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 }  // namespace
 
 Router::Router(RegistryOptions registry, Balancer balancer, std::unique_ptr<RouteStore> routes)
-    : registry_(registry), balancer_(std::move(balancer)), routes_(std::move(routes)) {}
+    : registry_(registry), balancer_(balancer), routes_(std::move(routes)) {}
 
 Result<void> Router::configure(Upstream upstream) {
   return registry_.configure(std::move(upstream));
@@ -55,18 +53,20 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
     routes_->touch(key, now);
     if (!excluded(home->id)) {
       if (home->speaks(protocol)) return Route{home, protocol};
-      if (in_session(key, home->id))
+      if (in_session(key, home->id)) {
         return fail(Errc::Unavailable, fmt::format("the stream is at {}, which has no {} endpoint",
                                                    home->id, name(protocol)));
+      }
       stays = false;
     }
   }
 
   const auto pool = registry_.candidates(protocol, now, exclude);
   if (pool.empty()) {
-    if (!exclude.empty())
+    if (!exclude.empty()) {
       return fail(Errc::Unavailable, fmt::format("no {} upstream is left after {} tries",
                                                  name(protocol), exclude.size()));
+    }
     return fail(Errc::Unavailable, fmt::format("no live upstream has a {} endpoint ({} known)",
                                                name(protocol), registry_.entries().size()));
   }
@@ -131,9 +131,10 @@ void Router::failed(const std::string& key, const std::string& id, Errc reason, 
   const auto ejections = entry->ejections;
   registry_.failed(id, now);
   const auto dropped = routes_->erase_upstream(id);
-  if (entry->ejections != ejections)
+  if (entry->ejections != ejections) {
     spdlog::warn("upstream {} ejected for {:.1f} s: {} at {}; {} routes dropped", id,
                  seconds(entry->ejected_for), name(reason), key, dropped);
+  }
 }
 
 void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeeded(id, now); }
@@ -146,9 +147,9 @@ void Router::opened(const std::string& key, const std::string& id) {
 
 void Router::closed(const std::string& key, const std::string& id, TimePoint now) {
   const auto of_key = sessions_.find(key);
-  CHECK(of_key != sessions_.end(), key);
+  INVARIANT(of_key != sessions_.end(), key);
   const auto at = of_key->second.find(id);
-  CHECK(at != of_key->second.end(), key, id);
+  INVARIANT(at != of_key->second.end(), key, id);
   if (--at->second != 0) return;
   of_key->second.erase(at);
   if (of_key->second.empty()) sessions_.erase(of_key);
@@ -177,8 +178,7 @@ Result<void> Router::heartbeat(const Registration& registration, TimePoint now) 
     case Registry::Heard::Changed:
       spdlog::info("upstream {} at {} changed its endpoints", id, registration.host);
       break;
-    case Registry::Heard::Refreshed:
-      break;
+    case Registry::Heard::Refreshed: break;
   }
   return {};
 }

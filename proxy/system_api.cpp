@@ -12,13 +12,13 @@
 #include <Poco/Net/TCPServerDispatcher.h>
 #include <Poco/ThreadPool.h>
 #include <pthread.h>
-#include <signal.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -128,7 +128,7 @@ class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
 
   Poco::Net::TCPServerConnection* createConnection(const Poco::Net::StreamSocket& socket) override {
     auto visit = std::make_shared<ConnectionWatch::Visit>(watch_, socket.impl()->sockfd());
-    return new Connection{socket, params_, pages_, std::move(visit)};
+    return new Connection{socket, params_, pages_, visit};
   }
 
  private:
@@ -270,7 +270,7 @@ class SystemApi::Server {
   std::thread door_;
 };
 
-SystemApi::SystemApi(Options options, Handlers handlers) {
+SystemApi::SystemApi(const Options& options, Handlers handlers) {
   const SignalsBlocked in_new_threads;
   server_ = std::make_unique<Server>(options, std::move(handlers));
 }

@@ -41,7 +41,7 @@ class SystemApi {
   };
 
   // Listens when it returns. Throws ConfigError with option and address when it cannot.
-  SystemApi(Options options, Handlers handlers);
+  SystemApi(const Options& options, Handlers handlers);
   ~SystemApi();
   SystemApi(const SystemApi&) = delete;
   SystemApi& operator=(const SystemApi&) = delete;

@@ -129,12 +129,13 @@ std::function<Answer()> SystemPages::page_at(std::string_view path) const {
   if (path == "/api/v1/versions") return [this] { return versions(identity_); };
   if (path == "/api/v1/upstreams" && handlers_.upstreams)
     return [this] { return upstreams(identity_, handlers_.upstreams()); };
-  if (path == "/metrics" && handlers_.metrics)
+  if (path == "/metrics" && handlers_.metrics) {
     return [this] {
       return Answer{.status = 200,
                     .body = handlers_.metrics(),
                     .type = "text/plain; version=0.0.4; charset=utf-8"};
     };
+  }
   if (path == "/healthz") return [this] { return well(handlers_.unwell); };
   if (path == "/readyz") return [this] { return well(handlers_.not_ready); };
   return {};

@@ -175,13 +175,13 @@ void put_double(ByteBuffer& out, double value) {
 }
 
 void put_short_text(ByteBuffer& out, std::string_view text) {
-  CHECK(text.size() <= kShortStringMax, text.size());
+  INVARIANT(text.size() <= kShortStringMax, text.size());
   put16(out, text.size());
   append(out, as_bytes(text));
 }
 
 void put_long_text(ByteBuffer& out, std::string_view text) {
-  CHECK(text.size() <= std::numeric_limits<std::uint32_t>::max(), text.size());
+  INVARIANT(text.size() <= std::numeric_limits<std::uint32_t>::max(), text.size());
   put32(out, text.size());
   append(out, as_bytes(text));
 }
@@ -275,7 +275,7 @@ const Value* Value::find(std::string_view name) const {
 }
 
 void Value::set(std::string name, Value value) {
-  CHECK(is_object(), static_cast<int>(kind_));
+  INVARIANT(is_object(), static_cast<int>(kind_));
   auto& properties = std::get<Properties>(storage_);
   for (Property& property : properties) {
     if (property.name == name) {

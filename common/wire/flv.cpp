@@ -39,7 +39,7 @@ std::uint8_t* write_file_header(std::uint8_t* out, bool audio, bool video) {
 
 std::uint8_t* write_tag(std::uint8_t* out, TagType type, std::uint32_t timestamp_ms,
                         ByteView body) {
-  CHECK(body.size() <= kMaxBody, body.size());
+  INVARIANT(body.size() <= kMaxBody, body.size());
   const auto size = static_cast<std::uint32_t>(body.size());
   *out++ = static_cast<std::uint8_t>(type);
   out = store_be24(out, size);

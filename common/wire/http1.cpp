@@ -160,7 +160,7 @@ void remove_hop_by_hop(Headers& headers, Upgrade upgrade) {
 }
 
 void write(const Request& request, std::string& out) {
-  CHECK(is_token(request.method), request.method);
+  INVARIANT(is_token(request.method), request.method);
   out.append(request.method).push_back(' ');
   if (request.target.empty()) out.push_back('/');
   for (const char c : request.target) {
@@ -175,7 +175,7 @@ void write(const Request& request, std::string& out) {
 }
 
 void write(const Response& response, std::string& out) {
-  CHECK(response.status >= 100 && response.status <= 999, response.status);
+  INVARIANT(response.status >= 100 && response.status <= 999, response.status);
   fmt::format_to(std::back_inserter(out), "HTTP/1.{} {} ", response.minor_version == 0 ? 0 : 1,
                  response.status);
   for (const char c : response.reason) out.push_back(breaks_line(c) && c != '\t' ? ' ' : c);

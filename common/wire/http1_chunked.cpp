@@ -106,7 +106,7 @@ Parsed<ChunkedReader::Step> ChunkedReader::next(ByteView& input) {
 }
 
 void write_chunk_size(std::uint64_t size, std::string& out) {
-  CHECK(size > 0);
+  INVARIANT(size > 0);
   fmt::format_to(std::back_inserter(out), "{:x}\r\n", size);
 }
 

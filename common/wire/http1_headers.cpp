@@ -114,7 +114,7 @@ bool Headers::has_token(std::string_view name, std::string_view token) const {
 }
 
 void Headers::add(std::string_view name, std::string_view value) {
-  CHECK(is_token(name), name);
+  INVARIANT(is_token(name), name);
   fields_.push_back({std::string(name), clean(value)});
 }
 

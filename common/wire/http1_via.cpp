@@ -86,12 +86,12 @@ bool cdn_loop_contains(const Headers& headers, std::string_view id) {
 }
 
 void add_cdn_loop(Headers& headers, std::string_view id) {
-  CHECK(is_id(id), id);
+  INVARIANT(is_id(id), id);
   headers.add("CDN-Loop", id);
 }
 
 void add_via(Headers& headers, int minor_version, std::string_view name) {
-  CHECK(is_id(name), name);
+  INVARIANT(is_id(name), name);
   headers.add("Via", (minor_version == 0 ? "1.0 " : "1.1 ") + std::string(name));
 }
 

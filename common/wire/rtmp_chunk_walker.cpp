@@ -38,7 +38,7 @@ ChunkWalker::ChunkWalker(const ChunkReader& reader, WalkerOptions options)
     : streams_(reader.streams()),
       syncs_(streams_.size(), Sync::None),
       options_(std::move(options)) {
-  CHECK(reader.at_boundary());
+  INVARIANT(reader.at_boundary());
 }
 
 ChunkWalker::ChunkWalker(const ReaderLimits& limits, std::uint32_t chunk_size,
@@ -178,7 +178,7 @@ Result<void> ChunkWalker::finish() {
 }
 
 void ChunkWalker::unsync(std::uint32_t chunk_stream) {
-  CHECK(at_boundary());
+  INVARIANT(at_boundary());
   const std::size_t stream = streams_.find(chunk_stream);
   if (stream < syncs_.size()) syncs_[stream] = Sync::None;
 }

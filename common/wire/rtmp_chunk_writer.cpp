@@ -34,9 +34,9 @@ std::size_t encoded_size(std::uint32_t length, std::uint32_t timestamp_ms,
 
 std::uint8_t* encode(std::uint8_t* out, const MessageHeader& header, ByteView payload,
                      std::uint32_t chunk_size) {
-  CHECK(chunk_size > 0);
-  CHECK(payload.size() < 1u << 24, payload.size());
-  CHECK(header.chunk_stream >= 2 && header.chunk_stream <= 65599, header.chunk_stream);
+  INVARIANT(chunk_size > 0);
+  INVARIANT(payload.size() < 1u << 24, payload.size());
+  INVARIANT(header.chunk_stream >= 2 && header.chunk_stream <= 65599, header.chunk_stream);
   MessageHeader sent = header;
   sent.length = static_cast<std::uint32_t>(payload.size());
   const bool extended = sent.timestamp_ms >= kExtendedTimestamp;
@@ -59,7 +59,7 @@ void ChunkWriter::append(ByteBuffer& out, const MessageHeader& header, ByteView 
 }
 
 void ChunkWriter::set_chunk_size(ByteBuffer& out, std::uint32_t bytes) {
-  CHECK(bytes >= kMinChunkSize && bytes < 1u << 31, bytes);
+  INVARIANT(bytes >= kMinChunkSize && bytes < 1u << 31, bytes);
   append_set_chunk_size(out, bytes);
   chunk_size_ = bytes;
 }

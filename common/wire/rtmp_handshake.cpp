@@ -39,12 +39,12 @@ Digest hmac_sha256(ByteView key, ByteView message) {
   unsigned size = 0;
   const auto* done = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), message.data(),
                           message.size(), digest.data(), &size);
-  CHECK(done != nullptr && size == kDigestSize, size);
+  INVARIANT(done != nullptr && size == kDigestSize, size);
   return digest;
 }
 
 void fill_random(std::span<std::uint8_t> out) {
-  CHECK(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1, out.size());
+  INVARIANT(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1, out.size());
 }
 
 std::size_t digest_offset(BlockView block, HandshakeKind kind) {

@@ -1,0 +1,45 @@
+// common/http/server_connection.h
+// A client's connection, as whoever serves it sees it: request after request.
+//
+//     ServerConnection client(std::move(socket));
+//     auto request = co_await client.read_request();
+//     if (!request) { co_await client.refuse_with(request.error()); co_return; }
+//     auto sent = co_await client.respond(simple_response(200, "text/plain", "hello"));
+//
+// Threading and bounds: Connection's. Requests that are sent ahead wait in the kernel.
+#pragma once
+
+#include "common/http/connection.h"
+
+namespace weir::http {
+
+struct ServerTimes {
+  milliseconds head{10'000};   // for a whole head; of the first request, from now on
+  milliseconds idle{30'000};   // between requests
+  milliseconds write{10'000};  // for an answer of our own
+};
+
+class ServerConnection final : public Connection {
+ public:
+  explicit ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times = {},
+                            const Limits& limits = {})
+      : Connection(std::move(socket)), times_(times), reader_(limits) {}
+
+  // The body, if any, is for the caller to read; unless it did, no further request is given. A refusal with
+  // status 0 is the ordinary end of a connection, or of its peer: there is nothing to answer.
+  Task<Parsed<Request>> read_request();
+
+  Task<Result<void>> respond(std::string bytes);
+  // Answers with the refusal's status, if it has one, and ends the connection.
+  Task<void> refuse_with(Refusal why);
+  // Sends our end, then waits for the client's a little, so that bytes of its under way do not make the kernel
+  // take our answer back (RFC 9112 9.6).
+  Task<void> close_gently();
+
+ private:
+  ServerTimes times_;
+  RequestReader reader_;
+  bool first_ = true;
+};
+
+}  // namespace weir::http

@@ -1,0 +1,71 @@
+#include "proxy/proxy_node.h"
+
+namespace weir {
+
+struct ProxyNode::PerLoop {
+  PerLoop(Loop& on, const Options& options_, Routing& routing_, Metrics& registry)
+      : loop(on),
+        options(options_),
+        routing(routing_),
+        resolver(on),
+        rtmp_tallies{tally(registry, "rtmp", "down"), tally(registry, "rtmp", "up")} {
+    const Metrics::Labels label{{"loop", std::to_string(on.index())}};
+    samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
+                                      "Share of the last quarter second that a loop worked.", label,
+                                      [&on] { return on.utilisation(); }));
+  }
+
+  static Tally& tally(Metrics& registry, const char* protocol, const char* direction) {
+    return registry.tally("weir_relayed_bytes_total", "Bytes relayed, down to clients and up to origins.",
+                          {{"protocol", protocol}, {"direction", direction}});
+  }
+
+  Task<void> serve_rtmp(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
+    return relay_rtmp({loop, options.rtmp, routing, resolver, rtmp_tallies}, std::move(client), std::move(ticket));
+  }
+
+  using Serve = Task<void> (PerLoop::*)(std::unique_ptr<Socket>, std::shared_ptr<void>);
+
+  std::unique_ptr<Listener> listen(int fd, Admission& admission, Serve serve) {
+    auto accepted = [this, &admission, serve](std::unique_ptr<Socket> socket) {
+      auto ticket = admission.admit(socket->peer());
+      if (ticket) loop.spawn((this->*serve)(std::move(socket), std::move(ticket)));
+    };
+    return std::make_unique<Listener>(loop, fd, accepted);
+  }
+
+  Loop& loop;
+  const Options& options;
+  Routing& routing;
+  Resolver resolver;
+  RelayTallies rtmp_tallies;
+  std::unique_ptr<Listener> rtmp;
+  std::unique_ptr<Listener> http;
+  std::vector<Metrics::Sample> samples;
+};
+
+ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission, Metrics& metrics,
+                     const Ports& ports)
+    : loops_(loops), options_(std::move(options)) {
+  per_loop_.resize(loops.size());
+  loops.on_each([&](Loop& loop) {
+    const auto index = static_cast<std::size_t>(loop.index());
+    per_loop_[index] = std::make_unique<PerLoop>(loop, options_, routing, metrics);
+    PerLoop& part = *per_loop_[index];
+    if (!ports.rtmp.empty()) part.rtmp = part.listen(ports.rtmp[index], admission, &PerLoop::serve_rtmp);
+  });
+}
+
+void ProxyNode::stop_accepting() {
+  loops_.on_each([this](Loop& loop) {
+    PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
+    part.rtmp.reset();
+    part.http.reset();
+  });
+}
+
+ProxyNode::~ProxyNode() {
+  loops_.on_each([this](Loop& loop) { per_loop_[static_cast<std::size_t>(loop.index())].reset(); });
+}
+
+}  // namespace weir
