@@ -85,6 +85,11 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node) 
                   .window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack")),
                   .limits = rtmp_limits(config),
                   .dial = dial_options(config)};
+  options.http.node_id = node;
+  options.http.dial = dial_options(config);
+  options.http.stall = config.duration("viewer.stall_timeout");
+  options.http.times.head = config.duration("http.head_timeout");
+  options.http.limits.head = config.size("http.max_head");
   return options;
 }
 
@@ -106,10 +111,13 @@ Upstream upstream_of(const UpstreamConfig& section) {
 }
 
 Router make_router(const Config& config) {
+  MemoryRouteStoreOptions routes;
+  routes.lifetime = config.duration("route.expire");
   Router router({.lifetime = config.duration("origin.lifetime"),
                  .backoff = config.duration("origin.eject"),
                  .backoff_cap = config.duration("origin.eject_max"),
-                 .max = static_cast<std::size_t>(config.integer("origin.max"))});
+                 .max = static_cast<std::size_t>(config.integer("origin.max"))},
+                Balancer(*parse_balance(config.text("balance"))), std::make_unique<MemoryRouteStore>(routes));
   for (const auto& section : config.upstreams()) {
     auto configured = router.configure(upstream_of(section));
     if (!configured) throw ConfigError("upstream." + section.name + ": " + configured.error().text);

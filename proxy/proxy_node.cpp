@@ -8,7 +8,13 @@ struct ProxyNode::PerLoop {
         options(options_),
         routing(routing_),
         resolver(on),
-        rtmp_tallies{tally(registry, "rtmp", "down"), tally(registry, "rtmp", "up")} {
+        rtmp_tallies{tally(registry, "rtmp", "down"), tally(registry, "rtmp", "up")},
+        http_relay(on, routing_, resolver, options_.http,
+                   {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
+                    .failures = registry.tally("weir_http_failures_total", "HTTP requests that no origin answered."),
+                    .reused = registry.tally("weir_http_reused_total", "HTTP requests over a pooled connection."),
+                    .bytes_to_clients = tally(registry, "http", "down"),
+                    .bytes_to_origins = tally(registry, "http", "up")}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of the last quarter second that a loop worked.", label,
@@ -22,6 +28,11 @@ struct ProxyNode::PerLoop {
 
   Task<void> serve_rtmp(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
     return relay_rtmp({loop, options.rtmp, routing, resolver, rtmp_tallies}, std::move(client), std::move(ticket));
+  }
+
+  Task<void> serve_http(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
+    co_await http_relay.serve(std::move(client));
+    ticket.reset();
   }
 
   using Serve = Task<void> (PerLoop::*)(std::unique_ptr<Socket>, std::shared_ptr<void>);
@@ -39,6 +50,7 @@ struct ProxyNode::PerLoop {
   Routing& routing;
   Resolver resolver;
   RelayTallies rtmp_tallies;
+  HttpRelay http_relay;
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
   std::vector<Metrics::Sample> samples;
@@ -53,6 +65,7 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     per_loop_[index] = std::make_unique<PerLoop>(loop, options_, routing, metrics);
     PerLoop& part = *per_loop_[index];
     if (!ports.rtmp.empty()) part.rtmp = part.listen(ports.rtmp[index], admission, &PerLoop::serve_rtmp);
+    if (!ports.http.empty()) part.http = part.listen(ports.http[index], admission, &PerLoop::serve_http);
   });
 }
 

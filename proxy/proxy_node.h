@@ -10,6 +10,7 @@
 #include "common/io/admission.h"
 #include "common/io/loop_group.h"
 #include "common/listening.h"
+#include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
 
 namespace weir {
@@ -22,6 +23,7 @@ class ProxyNode {
   };
   struct Options {
     RtmpRelayOptions rtmp;
+    HttpRelayOptions http;
   };
 
   // REQUIRES: the loops run, and outlive this.

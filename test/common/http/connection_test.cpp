@@ -223,6 +223,8 @@ TEST_CASE("a watched connection can be destroyed, and its watch ends with it", "
     }
     auto heard = co_await hear(*ends[1]);
     CHECK(heard.empty());
+    auto next_turn = co_await weir::sleep(on, 0ms);
+    CHECK(next_turn);
     CHECK(on.spawned() == 1);
   };
   test::run(loop, body(loop));

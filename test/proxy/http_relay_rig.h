@@ -1,0 +1,163 @@
+// test/proxy/http_relay_rig.h
+// A relay between a client and scripted origins, all on one loop over real loopback sockets.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/http/client_connection.h"
+#include "common/io/listener.h"
+#include "proxy/http_relay.h"
+#include "test/support/loop_fixture.h"
+
+namespace weir::test {
+
+inline std::unique_ptr<Listener> listen(Loop& loop, Listener::Accepted accepted) {
+  auto fd = Listener::open(*Address::parse("127.0.0.1", 0));
+  INVARIANT(fd);
+  return std::make_unique<Listener>(loop, *fd, std::move(accepted));
+}
+
+// Answers every request with what `answer` says, raw.
+class HttpOrigin {
+ public:
+  enum class Then { Next, Close, Hold };  // after an answer; Hold: until the peer leaves
+  using Answer = std::function<std::string(const http::Request&, const std::string& body)>;
+
+  HttpOrigin(Loop& loop, Answer answer, Then then = Then::Next)
+      : loop_(loop), answer_(std::move(answer)), then_(then), left(loop) {
+    listener_ = listen(loop, [this](std::unique_ptr<Socket> socket) {
+      ++connections;
+      loop_.spawn(serve(std::move(socket)));
+    });
+  }
+  std::uint16_t port() const { return listener_->port(); }
+
+  int connections = 0;
+  std::vector<http::Request> requests;
+  std::vector<std::string> bodies;
+
+ private:
+  Task<void> serve(std::unique_ptr<Socket> socket) {
+    http::ServerConnection peer(std::move(socket));
+    while (true) {
+      auto request = co_await peer.read_request();
+      if (!request) break;
+      std::string body;
+      while (true) {
+        auto piece = co_await peer.read_body(loop_.in(std::chrono::seconds(5)));
+        if (!piece) break;
+        body += as_text(*piece);
+      }
+      requests.push_back(*request);
+      bodies.push_back(body);
+      auto sent = co_await peer.respond(answer_(*request, body));
+      if (!sent || then_ == Then::Close) break;
+      if (then_ == Then::Next) continue;
+      while (true) {
+        auto got = co_await peer.socket().read(loop_.scratch(), Deadline::max());
+        if (!got) break;
+      }
+      break;
+    }
+    left.notify();
+  }
+
+  Loop& loop_;
+  Answer answer_;
+  Then then_;
+  std::unique_ptr<Listener> listener_;
+
+ public:
+  Gate left;  // notified when a connection has ended
+};
+
+// A port that refuses: bound, but nobody listens.
+class DeadPort {
+ public:
+  DeadPort() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const auto at = *Address::parse("127.0.0.1", 0);
+    INVARIANT(::bind(fd_, at.raw(), at.length()) == 0);
+  }
+  ~DeadPort() { ::close(fd_); }
+  std::uint16_t port() const { return Address::of_socket(fd_).port(); }
+
+ private:
+  int fd_;
+};
+
+class HttpRig {
+ public:
+  struct Origin {
+    std::uint16_t port;
+    std::uint32_t weight = 1;
+  };
+
+  HttpRig(Loop& loop, std::vector<Origin> origins, HttpRelayOptions options = {})
+      : loop_(loop),
+        routing_(loop, router_to(origins)),
+        resolver_(loop),
+        relay(loop, routing_, resolver_, std::move(options),
+              {requests, failures, reused, bytes_to_clients, bytes_to_origins}) {
+    listener_ = listen(loop, [this](std::unique_ptr<Socket> socket) {
+      loop_.spawn(relay.serve(std::move(socket)));
+    });
+  }
+
+  Task<std::unique_ptr<Socket>> connect() {
+    const auto to = *Address::parse("127.0.0.1", listener_->port());
+    auto socket = co_await Socket::connect(loop_, to, loop_.in(std::chrono::seconds(5)));
+    INVARIANT(socket);
+    co_return std::move(*socket);
+  }
+
+  // Sends the bytes and returns all that comes until the relay ends the connection.
+  Task<std::string> talk(std::string raw) {
+    auto socket = co_await connect();
+    auto sent = co_await socket->write(as_bytes(raw), loop_.in(std::chrono::seconds(5)));
+    INVARIANT(sent);
+    std::string heard;
+    while (true) {
+      auto got = co_await socket->read(loop_.scratch(), loop_.in(std::chrono::seconds(5)));
+      if (!got) co_return heard;
+      heard += as_text(loop_.scratch().first(*got));
+    }
+  }
+
+  // Reads until `mark` has come.
+  Task<std::string> hear(Socket& socket, std::string mark) {
+    std::string heard;
+    while (heard.find(mark) == std::string::npos) {
+      auto got = co_await socket.read(loop_.scratch(), loop_.in(std::chrono::seconds(5)));
+      if (!got) co_return heard + "<end>";
+      heard += as_text(loop_.scratch().first(*got));
+    }
+    co_return heard;
+  }
+
+ private:
+  static Router router_to(const std::vector<Origin>& origins) {
+    Router router;
+    for (const auto& [port, weight] : origins) {
+      Upstream upstream;
+      upstream.id = "o" + std::to_string(port);
+      upstream.weight = weight;
+      upstream.at(Protocol::Http).push_back({"127.0.0.1", port});
+      INVARIANT(router.configure(std::move(upstream)));
+    }
+    return router;
+  }
+
+  Loop& loop_;
+  Routing routing_;
+  Resolver resolver_;
+  std::unique_ptr<Listener> listener_;
+
+ public:
+  Tally requests, failures, reused, bytes_to_clients, bytes_to_origins;
+  HttpRelay relay;
+};
+
+}  // namespace weir::test
