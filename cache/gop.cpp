@@ -78,6 +78,14 @@ Gop::Role Gop::add_media(const flv::Tag& tag, bool keyframe) {
   return keyframe ? Role::Keyframe : Role::Media;
 }
 
+bool Gop::expects(flv::TagType type) const {
+  const bool video = type == flv::TagType::Video;
+  if ((video ? video_codec_ : audio_codec_) != flv::Codec::Unknown) return true;
+  if (headers_->empty() || headers_->front().place != kMetadata) return true;
+  const std::string_view metadata = as_text(headers_->front().packet.body);
+  return metadata.find(video ? "videocodecid" : "audiocodecid") != std::string_view::npos;
+}
+
 void Gop::interrupt() {
   packets_.clear();
   bytes_ = 0;

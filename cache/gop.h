@@ -60,6 +60,9 @@ class Gop {
 
   flv::Codec video_codec() const { return video_codec_; }
   flv::Codec audio_codec() const { return audio_codec_; }
+  // Whether there is such media, or may be: seen, or announced by the metadata, or all is still unknown. Players
+  // wait long for what an FLV header claims, and miss what it does not.
+  bool expects(flv::TagType type) const;
 
  private:
   struct Header {

@@ -25,6 +25,8 @@ namespace weir {
 // What a stream's home tells a loop that has asked for it.
 struct StreamNews {
   std::array<LogView, kFormatCount> views;
+  bool audio = true;  // has it, or may have it yet
+  bool video = true;
   std::optional<Error> over;  // the stream is no more, and why
 };
 
@@ -46,6 +48,7 @@ class Fanout final : private Timer, private TurnEnd {
   std::uint64_t subscription() const { return subscription_; }
 
   void hear(StreamNews news);
+  const StreamNews& news() const { return news_; }
   const LogView& view(Format format) const { return news_.views[static_cast<std::size_t>(format)]; }
 
   // Until a viewer of `format` could start; at once if it can. Errors: why the stream is over, Timeout.

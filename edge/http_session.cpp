@@ -101,7 +101,7 @@ class HttpSession {
                     .id = id_,
                     .reader = nullptr,
                     .unread = ByteBuffer(unread.begin(), unread.end()),
-                    .greeting = greeting(),
+                    .greeting = greeting((*fanout)->news()),
                     .admission = std::move(admission_)};
     arrival.socket = client_.take_socket();
     (*fanout)->admit(Format::Flv, std::move(arrival));
@@ -110,7 +110,7 @@ class HttpSession {
 
   // The response's head and the FLV file's. The body ends with the connection: like this all viewers get the
   // same bytes.
-  static ByteBuffer greeting() {
+  static ByteBuffer greeting(const StreamNews& news) {
     http::Response response{.status = 200, .reason = "OK"};
     response.headers = kOpenToAllOrigins;
     response.headers.add("Content-Type", "video/x-flv");
@@ -120,7 +120,7 @@ class HttpSession {
     http::write(response, head);
     ByteBuffer bytes(head.begin(), head.end());
     bytes.resize(head.size() + flv::kFileHeaderSize);
-    flv::write_file_header(bytes.data() + head.size(), true, true);
+    flv::write_file_header(bytes.data() + head.size(), news.audio, news.video);
     return bytes;
   }
 

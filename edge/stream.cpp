@@ -38,7 +38,7 @@ Gop::Role Stream::ingest(const flv::Tag& tag) {
   if (packet.type == flv::TagType::Script) packet.body = flv::strip_set_data_frame(packet.body);
   // Metadata is of no moment: ffmpeg takes it for subtitles unless it comes at 0.
   const bool metadata = packet.type == flv::TagType::Script && flv::is_metadata(packet.body);
-  packet.timestamp_ms = metadata ? 0 : timeline_.map(packet.timestamp_ms);
+  packet.timestamp_ms = metadata ? 0 : timeline_.map(packet.type, packet.timestamp_ms);
   const auto role = gop_.add(packet);
   if (role == Gop::Role::Keyframe) await_keyframe_ = false;
   // Before the first keyframe of a source there is nothing a viewer could decode; headers are kept by the Gop
@@ -93,7 +93,10 @@ void Stream::unsubscribe(int loop, std::uint64_t subscription) {
 }
 
 void Stream::turn_ended() {
-  StreamNews news{.views = {}, .over = over_};
+  StreamNews news{.views = {},
+                  .audio = gop_.expects(flv::TagType::Audio),
+                  .video = gop_.expects(flv::TagType::Video),
+                  .over = over_};
   for (const auto& [loop, subscription] : subscriptions_) {
     for (std::size_t i = 0; i < kFormatCount; ++i)
       news.views[i] = subscription.wants[i] ? logs_[i]->view() : LogView{};

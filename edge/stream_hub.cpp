@@ -117,7 +117,9 @@ Task<void> StreamHub::subscribe(int loop, std::uint64_t subscription, Format for
   co_await past_end(key);
   auto missing = missing_.find(key);
   if (missing != missing_.end() && missing->second.until > context_.loop.now() && !home_.contains(key)) {
-    deliver(key, loop, subscription, StreamNews{.views = {}, .over = missing->second.why});
+    StreamNews news;
+    news.over = missing->second.why;
+    deliver(key, loop, subscription, std::move(news));
     co_return;
   }
   home_stream(request).stream().subscribe(loop, subscription, format);

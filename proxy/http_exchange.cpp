@@ -128,7 +128,7 @@ milliseconds HttpExchange::reply_timeout() const {
 
 Task<Result<http::Response>> HttpExchange::ask() {
   auto pooled = co_await ask_pooled();
-  if (pooled || !may_retry()) co_return std::move(pooled);
+  if (pooled) co_return std::move(*pooled);
   Dialer dialer(relay_.routing_, relay_.resolver_, key_, Protocol::Http, relay_.options_.dial);
   std::optional<Error> last;
   while (true) {
@@ -152,23 +152,23 @@ Task<Result<http::Response>> HttpExchange::ask() {
 }
 
 // Only for what may be asked twice, as an origin may hang up just when it is asked.
-Task<Result<http::Response>> HttpExchange::ask_pooled() {
-  const Error none{Errc::Unavailable, "no pooled connection"};
-  if (relay_.pool_.empty() || upgrade_ || !may_retry()) co_return std::unexpected(none);
+Task<std::optional<Result<http::Response>>> HttpExchange::ask_pooled() {
+  if (relay_.pool_.empty() || upgrade_ || !may_retry()) co_return std::nullopt;
   auto route = co_await relay_.routing_.route(key_, Protocol::Http, {});
-  if (!route) co_return std::unexpected(none);
+  if (!route) co_return std::nullopt;
   for (const Endpoint& endpoint : route->endpoints()) {
-    if (upstream_ == nullptr) upstream_ = relay_.pool_.take(endpoint);
+    upstream_ = relay_.pool_.take(endpoint);
     if (upstream_ == nullptr) continue;
     endpoint_ = endpoint;
     break;
   }
-  if (upstream_ == nullptr) co_return std::unexpected(none);
+  if (upstream_ == nullptr) co_return std::nullopt;
   upstream_of_ = route->upstream;
   relay_.tallies_.reused.add();
   auto response = co_await attempt();
-  if (!response && may_retry()) drop_upstream();
-  co_return std::move(response);
+  if (response || !may_retry()) co_return std::move(response);
+  drop_upstream();
+  co_return std::nullopt;
 }
 
 Task<Result<http::Response>> HttpExchange::attempt() {

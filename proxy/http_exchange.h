@@ -28,7 +28,8 @@ class HttpExchange {
   void add_forwarding_headers(const std::string& host);
 
   Task<Result<http::Response>> ask();
-  Task<Result<http::Response>> ask_pooled();
+  // Nothing when a new connection should be tried.
+  Task<std::optional<Result<http::Response>>> ask_pooled();
   // Over upstream_: a final response, or why there is none.
   Task<Result<http::Response>> attempt();
   Task<Result<http::Response>> await_response();

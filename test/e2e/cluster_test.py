@@ -85,12 +85,10 @@ class Cluster(scene.SceneTest):
             self.assertEqual({name: (1, 2) for name in mine}, origin.streams())
 
         for url in (proxy.rtmp_url("s00"), edge.rtmp_url("s11"), edge.flv_url("s22")):
-            streams, log = media.probe(self.scene, url, 20 * SLOWNESS)
-            self.assertEqual(
-                {"video": "h264", "audio": "aac"},
-                {kind: stream["codec_name"] for kind, stream in streams.items()},
-                log,
-            )
+            with self.subTest(url):
+                streams, log = media.probe(self.scene, url, 20 * SLOWNESS)
+                codecs = {kind: stream["codec_name"] for kind, stream in streams.items()}
+                self.assertEqual({"video": "h264", "audio": "aac"}, codecs, log)
 
     def test_streams_spread_over_configured_origins(self):
         origins = self.origins()
