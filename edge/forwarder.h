@@ -33,6 +33,7 @@ class Forwarder {
   Task<Error> run();
   void stop();
 
+  bool was_accepted() const { return verdict_ && verdict_->has_value(); }
   // The first verdict: accepted by an upstream, or why not. Waits for it.
   Task<Result<void>> accepted(Deadline deadline);
 

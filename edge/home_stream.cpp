@@ -46,8 +46,8 @@ std::optional<Error> HomeStream::verdict() const {
   if (publisher_ != 0) return std::nullopt;
   if (!stream_.watched() && now - stream_.unwatched_since() >= options.linger)
     return Error{Errc::Closed, "nobody watches"};
-  const bool denied = !stream_.started() && last_error_ && last_error_->code == Errc::NotFound && !pulling_.running();
-  if (denied) return last_error_;
+  const bool refused = puller_ && puller_->refused() && !pulling_.running();
+  if (refused && !stream_.started()) return last_error_;
   if (!stream_.started() && now - born_ >= options.start_timeout)
     return last_error_.value_or(Error{Errc::NotFound, "stream not found"});
   if (stream_.started() && now - *stream_.last_packet() >= options.gone_timeout)
@@ -105,7 +105,7 @@ Task<Result<void>> HomeStream::accept_publisher(std::uint64_t publisher, StreamR
 Task<void> HomeStream::run_forwarder() {
   Error ended = co_await forwarder_->run();
   last_error_ = ended;
-  if (publisher_ != 0) evict_(publisher_, ended);
+  if (publisher_ != 0 && forwarder_->was_accepted()) evict_(publisher_, ended);
 }
 
 void HomeStream::ingest(std::uint64_t publisher, const flv::Tag& tag) {

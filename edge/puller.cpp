@@ -20,6 +20,15 @@ milliseconds jittered(milliseconds pause) {
   return milliseconds(std::uniform_int_distribution<milliseconds::rep>(pause.count() / 2, pause.count())(random));
 }
 
+Errc reason_of(int http_status) {
+  switch (http_status) {
+    case 404:
+    case 410: return Errc::NotFound;
+    case 508: return Errc::Loop;
+    default: return http_status < 500 ? Errc::Denied : Errc::Unavailable;
+  }
+}
+
 std::vector<amf0::Value> connect_arguments(const StreamRequest& request, const Endpoint& endpoint) {
   amf0::Value object = amf0::Value::object();
   object.set("app", request.name.app);
@@ -49,7 +58,7 @@ Task<Error> Puller::run() {
   const EdgeOptions& options = context_.options;
   milliseconds pause = options.retry_min;
   while (!stopped_) {
-    denied_existence_ = false;
+    refused_ = false;
     Error ended = co_await round();
     last_error_ = ended;
     if (stopped_ || ended.code == Errc::Cancelled) break;
@@ -58,7 +67,7 @@ Task<Error> Puller::run() {
                              {"stream", context_.stream.key()},
                              {"reason", name(ended.code)},
                              {"error", ended.text}});
-    if (denied_existence_ && !context_.stream.started()) break;
+    if (refused_ && !context_.stream.started()) break;
     if (progress_ == Progress::Media) pause = options.retry_min;
     const Deadline again = loop_.in(jittered(pause));
     pause = std::min(pause * 2, options.retry_max);
@@ -126,9 +135,9 @@ Error Puller::judge(const Error& error) const {
   return {Errc::NotFound, "upstream sent no media"};
 }
 
-Error Puller::not_found(std::string text) {
-  denied_existence_ = true;
-  return {Errc::NotFound, std::move(text)};
+Error Puller::refusal(Errc reason, std::string text) {
+  refused_ = true;
+  return {reason, std::move(text)};
 }
 
 void Puller::take(const flv::Tag& tag) {
@@ -156,8 +165,7 @@ Task<Error> Puller::pull_rtmp(Dialed dialed) {
     } else if (header.type == rtmp::Type::DataAmf0) {
       if (flv::is_metadata(message->payload)) take({flv::TagType::Script, header.timestamp_ms, message->payload});
     } else if (auto verdict = rtmp::verdict_of(*message); verdict && verdict->error) {
-      const std::string text = verdict->code + " " + verdict->description;
-      co_return verdict->reason() == Errc::NotFound ? not_found(text) : Error{verdict->reason(), text};
+      co_return refusal(verdict->reason(), verdict->code + " " + verdict->description);
     } else if (verdict && verdict->code == "NetStream.Play.UnpublishNotify") {
       co_return Error{Errc::Closed, "upstream's publisher left"};
     }
@@ -175,9 +183,8 @@ Task<Error> Puller::pull_flv(Dialed dialed) {
   http::ClientConnection connection(std::move(dialed.socket));
   auto response = co_await connection.get(request, media_deadline());
   if (!response) co_return judge(response.error());
-  if (response->status == 404) co_return not_found("upstream answered 404");
-  if (response->status == 508) co_return Error{Errc::Loop, "upstream answered 508"};
-  if (response->status != 200) co_return Error{Errc::Denied, "upstream answered " + std::to_string(response->status)};
+  if (response->status != 200)
+    co_return refusal(reason_of(response->status), "upstream answered " + std::to_string(response->status));
   flv::TagReader reader(context_.options.rtmp.message);
   while (true) {
     auto body = co_await connection.read_body(media_deadline());

@@ -37,8 +37,8 @@ class Puller {
   Task<Error> run();
   void stop();
 
-  // Why the last attempt ended; nothing while the first is under way.
-  const std::optional<Error>& last_error() const { return last_error_; }
+  // Upstream has said that it will not give the stream, and nothing of it had come before.
+  bool refused() const { return refused_; }
 
  private:
   // How far one attempt has come.
@@ -52,7 +52,7 @@ class Puller {
   void take(const flv::Tag& tag);
   Deadline media_deadline() const;
   Error judge(const Error& error) const;
-  Error not_found(std::string text);
+  Error refusal(Errc reason, std::string text);
   Protocol protocol() const;
 
   Context context_;
@@ -61,7 +61,7 @@ class Puller {
   Socket* socket_ = nullptr;  // of the attempt under way
   Progress progress_ = Progress::Nothing;
   bool stopped_ = false;
-  bool denied_existence_ = false;  // an upstream has said that there is no such stream
+  bool refused_ = false;
   bool try_flv_ = false;      // Pull::Auto: RTMP is not spoken there
   std::string avoid_;         // the upstream that fell silent last
   Gate stop_;

@@ -60,7 +60,7 @@ class RtmpSession {
   }
 
   Task<void> refuse(const rtmp::Request& request, Error why) {
-    rtmp::send_status(*connection_, request.stream_id, "error", rtmp::refusal_code(request.kind, why.code), why.text);
+    rtmp::send_refusal(*connection_, request, why);
     auto told = co_await connection_->flush(loop_.in(kLastWords));
     static_cast<void>(told);  // it goes either way
   }

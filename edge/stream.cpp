@@ -92,7 +92,9 @@ void Stream::unsubscribe(int loop, std::uint64_t subscription) {
   if (subscriptions_.empty()) unwatched_since_ = loop_.now();
 }
 
-void Stream::turn_ended() {
+void Stream::turn_ended() { tell(); }
+
+void Stream::tell() {
   StreamNews news{.views = {},
                   .audio = gop_.expects(flv::TagType::Audio),
                   .video = gop_.expects(flv::TagType::Video),
@@ -108,7 +110,7 @@ void Stream::turn_ended() {
 void Stream::finish(const Error& why) {
   if (over_) return;
   over_ = why;
-  loop_.at_turn_end(*this);
+  tell();  // not at the turn's end: there may be no stream by then
 }
 
 }  // namespace weir

@@ -73,6 +73,7 @@ class Stream final : private TurnEnd {
   };
 
   void turn_ended() override;
+  void tell();
   MediaLog& log(Format format);
   void append(const flv::Tag& tag, Gop::Role role);
 

@@ -71,6 +71,9 @@ Task<bool> HttpExchange::run() {
   } else if (client_.gone()) {
     end_ = "client left";
     keep_ = false;
+  } else if (bad_body_) {
+    end_ = "client: " + bad_body_->text;
+    co_await answer(bad_body_->code == Errc::Timeout ? 408 : 400, bad_body_->text);
   } else {
     end_ = response.error().text;
     co_await answer(status_for(response.error().code), "no origin answered: " + response.error().text);
@@ -219,6 +222,7 @@ Task<void> HttpExchange::upload() {
   if (end.complete) {
     client_.close_when_gone(&upstream_->socket());
   } else if (end.side == PumpEnd::Side::From) {
+    if (!client_.gone()) bad_body_ = end.why;
     upstream_->socket().close();
   }
   upload_.ended();
@@ -248,8 +252,9 @@ Task<void> HttpExchange::relay(http::Response response) {
   http::write(response, head);
 
   // What may last long holds its route.
-  RouteUse use;
-  if (until_close || chunked) use = RouteUse(relay_.routing_, key_, upstream_of_->id);
+  std::optional<RouteUse> use;
+  auto end_origin = [this] { upstream_->socket().close(); };
+  if (until_close || chunked) use.emplace(relay_.routing_, key_, upstream_of_->id, end_origin);
   const PumpOptions options{.idle = relay_.options_.origin_idle,
                             .stall = relay_.options_.stall,
                             .tally = &relay_.tallies_.bytes_to_clients};

@@ -65,6 +65,7 @@ class HttpExchange {
   Join upload_;
   Clock::time_point asked_at_;  // when all of the request was sent
   bool interim_passed_ = false;
+  std::optional<Error> bad_body_;  // what the client did wrong in it
 
   int status_ = 0;
   std::uint64_t bytes_ = 0;

@@ -1,12 +1,12 @@
 #include "proxy/router.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "common/check.h"
+#include "common/log.h"
 
 namespace weir {
 namespace {
@@ -124,17 +124,21 @@ Result<void> Router::confirmed(const std::string& key, const std::string& id, Ti
   return moved;
 }
 
-void Router::failed(const std::string& key, const std::string& id, Errc reason, TimePoint now) {
+bool Router::failed(const std::string& key, const std::string& id, Errc reason, TimePoint now) {
   ++failures_[reason];
   const Registry::Entry* entry = registry_.find(id);
-  if (!entry || !blames_upstream(reason)) return;
+  if (!entry || !blames_upstream(reason)) return false;
   const auto ejections = entry->ejections;
   registry_.failed(id, now);
   const auto dropped = routes_->erase_upstream(id);
-  if (entry->ejections != ejections) {
-    spdlog::warn("upstream {} ejected for {:.1f} s: {} at {}; {} routes dropped", id,
-                 seconds(entry->ejected_for), name(reason), key, dropped);
-  }
+  if (entry->ejections == ejections) return false;
+  log::warn("upstream ejected", {{"upstream", id},
+                                 {"seconds", seconds(entry->ejected_for)},
+                                 {"reason", name(reason)},
+                                 {"stream", key},
+                                 {"routes_dropped", dropped}});
+  const auto others = registry_.candidates(Protocol::Rtmp, now, {});
+  return std::ranges::any_of(others, [&id](const UpstreamPtr& each) { return each->id != id; });
 }
 
 void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeeded(id, now); }
@@ -170,13 +174,16 @@ Result<void> Router::heartbeat(const Registration& registration, TimePoint now) 
     case Registry::Heard::Added:
     case Registry::Heard::Restarted: {
       const auto dropped = routes_->erase_upstream(id);
-      spdlog::info("upstream {} at {} {}, service {}, pid {}; {} routes dropped", id,
-                   registration.host, *heard == Registry::Heard::Added ? "joined" : "restarted",
-                   registration.service, registration.pid, dropped);
+      log::info(*heard == Registry::Heard::Added ? "upstream joined" : "upstream restarted",
+                {{"upstream", id},
+                 {"host", registration.host},
+                 {"service", registration.service},
+                 {"pid", registration.pid},
+                 {"routes_dropped", dropped}});
       break;
     }
     case Registry::Heard::Changed:
-      spdlog::info("upstream {} at {} changed its endpoints", id, registration.host);
+      log::info("upstream changed its endpoints", {{"upstream", id}, {"host", registration.host}});
       break;
     case Registry::Heard::Refreshed: break;
   }
@@ -186,7 +193,7 @@ Result<void> Router::heartbeat(const Registration& registration, TimePoint now) 
 void Router::tick(TimePoint now) {
   for (const std::string& id : registry_.expire(now)) {
     const auto dropped = routes_->erase_upstream(id);
-    spdlog::warn("upstream {} went silent; {} routes dropped", id, dropped);
+    log::warn("upstream went silent", {{"upstream", id}, {"routes_dropped", dropped}});
   }
   routes_->expire(now);
 }

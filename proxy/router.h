@@ -67,7 +67,8 @@ class Router {
   // Something went wrong between us and `id` before its verdict. Ejects it and drops all its routes, unless `reason`
   // says nothing about its health (NotFound, Busy, Denied, Limit, Loop, Cancelled, and System, which is our own
   // kernel); those are only counted. What a client can provoke must not be reported here as a Reset or Closed.
-  void failed(const std::string& key, const std::string& id, Errc reason, TimePoint now);
+  // True when it was ejected just now and there is another to go to: its streams move.
+  bool failed(const std::string& key, const std::string& id, Errc reason, TimePoint now);
 
   // A connect to `id` worked.
   void succeeded(const std::string& id, TimePoint now);

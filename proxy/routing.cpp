@@ -21,51 +21,58 @@ Task<Result<Route>> Routing::route(std::string key, Protocol protocol, std::vect
   co_return answer;
 }
 
-template <class Tell>
-void Routing::tell(Tell tell) {
-  home_.post(std::move(tell));
-}
-
 void Routing::confirmed(std::string key, std::string id) {
-  tell([this, key = std::move(key), id = std::move(id)] {
+  home_.post([this, key = std::move(key), id = std::move(id)] {
     // The upstream may have gone meanwhile; then there is nothing to remember.
     static_cast<void>(router_.confirmed(key, id, home_.now()));
   });
 }
 
 void Routing::failed(std::string key, std::string id, Errc reason) {
-  tell([this, key = std::move(key), id = std::move(id), reason] { router_.failed(key, id, reason, home_.now()); });
+  home_.post([this, key = std::move(key), id = std::move(id), reason] {
+    if (router_.failed(key, id, reason, home_.now())) tell_ejected(id);
+  });
 }
 
 void Routing::succeeded(std::string id) {
-  tell([this, id = std::move(id)] { router_.succeeded(id, home_.now()); });
+  home_.post([this, id = std::move(id)] { router_.succeeded(id, home_.now()); });
 }
 
-void Routing::opened(std::string key, std::string id) {
-  tell([this, key = std::move(key), id = std::move(id)] { router_.opened(key, id); });
+void Routing::opened(std::shared_ptr<Use> use) {
+  home_.post([this, use = std::move(use)] {
+    router_.opened(use->key, use->id);
+    uses_[use->id].insert(use);
+  });
 }
 
-void Routing::closed(std::string key, std::string id) {
-  tell([this, key = std::move(key), id = std::move(id)] { router_.closed(key, id, home_.now()); });
+void Routing::closed(std::shared_ptr<Use> use) {
+  home_.post([this, use = std::move(use)] {
+    router_.closed(use->key, use->id, home_.now());
+    auto of_upstream = uses_.find(use->id);
+    of_upstream->second.erase(use);
+    if (of_upstream->second.empty()) uses_.erase(of_upstream);
+  });
 }
 
-RouteUse::RouteUse(Routing& routing, std::string key, std::string id)
-    : routing_(&routing), key_(std::move(key)), id_(std::move(id)) {
-  routing_->opened(key_, id_);
+void Routing::tell_ejected(const std::string& id) {
+  auto of_upstream = uses_.find(id);
+  if (of_upstream == uses_.end()) return;
+  for (const auto& use : of_upstream->second) {
+    use->loop.post([use] {
+      if (use->on_ejected) use->on_ejected();
+    });
+  }
 }
 
-RouteUse::RouteUse(RouteUse&& other) noexcept
-    : routing_(std::exchange(other.routing_, nullptr)), key_(std::move(other.key_)), id_(std::move(other.id_)) {}
-
-RouteUse& RouteUse::operator=(RouteUse&& other) noexcept {
-  std::swap(routing_, other.routing_);
-  std::swap(key_, other.key_);
-  std::swap(id_, other.id_);
-  return *this;
+RouteUse::RouteUse(Routing& routing, std::string key, std::string id, std::function<void()> on_ejected)
+    : routing_(routing),
+      use_(std::make_shared<Routing::Use>(std::move(key), std::move(id), *Loop::current(), std::move(on_ejected))) {
+  routing_.opened(use_);
 }
 
 RouteUse::~RouteUse() {
-  if (routing_ != nullptr) routing_->closed(std::move(key_), std::move(id_));
+  use_->on_ejected = nullptr;
+  routing_.closed(std::move(use_));
 }
 
 }  // namespace weir

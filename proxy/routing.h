@@ -6,7 +6,9 @@
 // Bounds: the Router's; questions under way are bounded by the sessions that ask.
 #pragma once
 
+#include <functional>
 #include <future>
+#include <unordered_set>
 
 #include "common/io/wait.h"
 #include "proxy/router.h"
@@ -25,8 +27,6 @@ class Routing {
   void confirmed(std::string key, std::string id);
   void failed(std::string key, std::string id, Errc reason);
   void succeeded(std::string id);
-  void opened(std::string key, std::string id);
-  void closed(std::string key, std::string id);
 
   // Runs `ask` with the Router on its loop and waits for its answer; for threads that are not loops.
   // Errors: Timeout.
@@ -34,26 +34,38 @@ class Routing {
   auto ask_from_outside(Ask ask, milliseconds patience) -> Result<std::invoke_result_t<Ask&, Router&>>;
 
  private:
-  template <class Tell>
-  void tell(Tell tell);
+  friend class RouteUse;
+  // Shared by the session's loop and home; each part belongs to one of them.
+  struct Use {
+    const std::string key;
+    const std::string id;
+    Loop& loop;
+    std::function<void()> on_ejected;  // of the session's loop; null once the session has ended
+  };
+
+  void opened(std::shared_ptr<Use> use);
+  void closed(std::shared_ptr<Use> use);
+  void tell_ejected(const std::string& id);
 
   Loop& home_;
   Router router_;
+  std::unordered_map<std::string, std::unordered_set<std::shared_ptr<Use>>> uses_;  // by upstream; home's
 };
 
 // One session's place in the books: the route is held and counted while it lives.
+//
+// `on_ejected`, if given, is called on the session's loop when its upstream is ejected and others are there: a
+// server that does not answer any more keeps its connections, and who publishes to it would never notice.
 class RouteUse {
  public:
-  RouteUse() = default;
-  RouteUse(Routing& routing, std::string key, std::string id);
-  RouteUse(RouteUse&& other) noexcept;
-  RouteUse& operator=(RouteUse&& other) noexcept;
+  RouteUse(Routing& routing, std::string key, std::string id, std::function<void()> on_ejected = nullptr);
+  RouteUse(const RouteUse&) = delete;
+  RouteUse& operator=(const RouteUse&) = delete;
   ~RouteUse();
 
  private:
-  Routing* routing_ = nullptr;
-  std::string key_;
-  std::string id_;
+  Routing& routing_;
+  std::shared_ptr<Routing::Use> use_;
 };
 
 template <class Ask>

@@ -72,7 +72,7 @@ class RtmpRelay {
   bool publishes() const { return request_.kind == rtmp::Request::Kind::Publish; }
 
   Task<void> refuse(Error why) {
-    rtmp::send_status(client_, request_.stream_id, "error", rtmp::refusal_code(request_.kind, why.code), why.text);
+    rtmp::send_refusal(client_, request_, why);
     auto told = co_await client_.flush(loop_.in(kLastWords));
     static_cast<void>(told);  // it goes either way
   }
@@ -93,7 +93,7 @@ class RtmpRelay {
         continue;
       }
       origin_stream_ = *opened;
-      RouteUse use(context_.routing, key_, upstream_);
+      RouteUse use(context_.routing, key_, upstream_, [&origin] { origin.socket().close(); });
       auto accepted = co_await until_verdict(origin);
       if (!accepted) co_return accepted.error();
       dialer.accept();

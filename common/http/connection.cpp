@@ -124,7 +124,8 @@ Task<PumpEnd> Connection::pump_body(Socket& to, PumpOptions options, std::string
     end.why = {Errc::Closed, "complete"};
   } else {
     end = co_await pump(*socket_, to, options);
-    if (end.side == PumpEnd::Side::From && !end.complete) gone_ = true;
+    const bool left = end.why.code == Errc::Closed || end.why.code == Errc::Reset;
+    if (end.side == PumpEnd::Side::From && !end.complete && left) gone_ = true;
   }
   end.bytes += *sent;
   if (end.excess.empty()) co_return std::move(end);

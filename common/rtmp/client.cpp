@@ -83,6 +83,7 @@ void send_publish(Connection& connection, std::uint32_t stream_id, std::string_v
 }
 
 Errc Verdict::reason() const {
+  if (loop) return Errc::Loop;
   if (code.ends_with("NotFound")) return Errc::NotFound;
   if (code.ends_with("BadName")) return Errc::Busy;
   if (code.ends_with("Denied") || code.ends_with("Rejected") || code.ends_with("Unauthorized")) return Errc::Denied;
@@ -93,14 +94,15 @@ std::optional<Verdict> verdict_of(const Message& message) {
   if (!is_command(message)) return std::nullopt;
   auto values = decode_command(message);
   if (!values || values->empty()) return std::nullopt;
-  const std::string_view name = values->front().text();
-  if (name != "onStatus" && name != "_error") return std::nullopt;
+  const std::string_view command = values->front().text();
+  if (command != "onStatus" && command != "_error") return std::nullopt;
   Verdict verdict;
-  verdict.error = name == "_error";
+  verdict.error = command == "_error";
   for (const auto& value : *values) {
     if (value.find("code") == nullptr) continue;
     verdict.code = text_of(value.find("code"));
     verdict.description = text_of(value.find("description"));
+    verdict.loop = text_of(value.find(kReasonProperty)) == name(Errc::Loop);
     verdict.error = verdict.error || text_of(value.find("level")) == "error";
   }
   return verdict;

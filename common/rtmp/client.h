@@ -34,8 +34,9 @@ struct Verdict {
   bool error = false;
   std::string code;
   std::string description;
+  bool loop = false;  // another weir found that the request came back to it
 
-  // Errc::NotFound, Busy, Denied or Unavailable, by the code.
+  // Errc::NotFound, Busy, Denied, Loop or Unavailable.
   Errc reason() const;
 };
 // Nothing when the message says neither. A command that does not decode says neither.

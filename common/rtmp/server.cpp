@@ -136,11 +136,21 @@ void send_publish_started(Connection& connection, std::uint32_t stream_id, std::
   send_status(connection, stream_id, "status", "NetStream.Publish.Start", "Publishing " + std::string(stream) + ".");
 }
 
+namespace {
+
 std::string_view refusal_code(Request::Kind kind, Errc reason) {
   if (kind == Request::Kind::Publish) {
     return reason == Errc::Busy ? "NetStream.Publish.BadName" : "NetStream.Publish.Denied";
   }
   return reason == Errc::NotFound ? "NetStream.Play.StreamNotFound" : "NetStream.Play.Failed";
+}
+
+}  // namespace
+
+void send_refusal(Connection& connection, const Request& request, const Error& why) {
+  Value info = info_object("error", refusal_code(request.kind, why.code), why.text);
+  info.set(std::string(kReasonProperty), name(why.code));
+  connection.command(request.stream_id, {"onStatus", 0, nullptr, info});
 }
 
 }  // namespace weir::rtmp

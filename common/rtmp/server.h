@@ -47,8 +47,10 @@ ByteBuffer unpublish_messages(std::uint32_t stream_id);
 void send_play_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 void send_publish_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 
-// The code of a refusal, by what is wrong.
-std::string_view refusal_code(Request::Kind kind, Errc reason);
+// The answer to a request that is not granted: an onStatus whose code fits `why`. Between weirs the reason itself
+// travels as one more property.
+void send_refusal(Connection& connection, const Request& request, const Error& why);
+inline constexpr std::string_view kReasonProperty = "weirReason";
 
 // Decodes a command or data message: AMF3's kind differs by one leading byte here (RTMP 7.1.1).
 Result<std::vector<amf0::Value>> decode_command(const Message& message);

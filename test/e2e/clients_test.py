@@ -129,6 +129,11 @@ class Clients(scene.SceneTest):
                     )
                     self.assertEqual(name == "blind", not viewer.frames)
                     self.assertEqual(name == "mute", not viewer.audio)
+            for url in (self.edge.rtmp_url(name), self.edge.flv_url(name)):
+                with self.subTest(f"ffprobe: {url}"):
+                    # A file header that promises sound keeps ffmpeg waiting for it: a minute and a half.
+                    streams, log = media.probe(self.scene, url, 20 * SLOWNESS)
+                    self.assertEqual({"audio" if name == "blind" else "video"}, set(streams), log)
 
     def test_every_way_to_name_a_stream_is_one_stream(self):
         edge = Weir(self.scene, "edge", options={"edge.start_timeout": "1s"})

@@ -40,18 +40,24 @@ def _alive(pid):
 
 class FirstMinute(scene.SceneTest):
     def weir(self, *arguments, env=None):
-        """(status, standard output, standard error) of a weir that ends by itself."""
+        """(status, standard output, standard error) of a weir that should end by itself; status None if it does not."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("WEIR_", "PROXY_"))}
-        done = subprocess.run(
+        process = subprocess.Popen(
             [BINARY, *arguments],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=20,
             cwd=self.scene.directory,
             env={**environment, **(env or {})},
         )
-        return done.returncode, done.stdout, done.stderr
+        try:
+            output, errors = process.communicate(timeout=5 * SLOWNESS)
+            return process.returncode, output, errors
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+            return None, output, errors
 
     def printed(self, process, pattern, seconds=15 * SLOWNESS):
         def find():

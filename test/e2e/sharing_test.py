@@ -61,16 +61,14 @@ class Sharing(scene.SceneTest):
         origin = Weir(self.scene, "edge", name="origin")
         clip = media.encode_clip(self.scene, audio=False, bitrate="200k")
         media.publish(self.scene, clip, origin.rtmp_url("a"))
-        wait_until(
-            lambda: media.probe(self.scene, origin.flv_url("a"))[0], "the stream is published", 20, 0.2
-        )
+        first = Crowd(self.scene).add(FlvViewer("127.0.0.1", origin.http, "/live/a.flv"))
+        wait_until(lambda: first.playing(5), first.describe, 20 * SLOWNESS)
         edge = Weir(
             self.scene, "edge", upstreams={"origin": origin.as_upstream()}, options={"edge.pull": "flv"}
         )
-        wait_until(lambda: established(origin.http) == 0, "the origin is quiet")
         self.all_play(self.crowd_of(edge, "a", VIEWERS))
-        self.assertEqual(1, established(origin.http))
-        self.assertEqual(1, established(origin.rtmp), "besides the publisher")
+        self.assertEqual(2, established(origin.http), "the edge, and our own first viewer")
+        self.assertEqual(1, established(origin.rtmp), "the publisher")
 
 
 if __name__ == "__main__":

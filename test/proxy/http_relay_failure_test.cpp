@@ -23,7 +23,7 @@ std::string nothing(const http::Request&, const std::string&) { return ""; }
 
 const std::string kGet = "GET /live/a.flv HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const std::string kPost =
-    "POST /live/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx";
+    "POST /live/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx";
 
 Task<void> say(Socket& socket, std::string text) {
   auto sent = co_await socket.write(as_bytes(text), socket.loop().in(5s));
@@ -47,7 +47,7 @@ TEST_CASE("an origin that refuses connections is passed over, whatever the metho
       HttpRig rig(on, {{dead.port(), 1}, {origin.port(), 0}});
       auto heard = co_await rig.talk(raw);
       CHECK(has(heard, "200 OK"));
-      on.cancel_all();
+      co_await test::wind_down(on);
     };
     test::run(loop, body(loop, request));
   }
@@ -66,7 +66,7 @@ TEST_CASE("an origin that does not answer is passed over for safe methods alone"
       // It was not ejected: what made it silent may be the request.
       auto posted = co_await rig.talk(kPost);
       CHECK(posted.starts_with(after == Then::Hold ? "HTTP/1.1 504 " : "HTTP/1.1 502 "));
-      on.cancel_all();
+      co_await test::wind_down(on);
     };
     test::run(loop, body(loop, then));
   }
@@ -94,7 +94,7 @@ TEST_CASE("nobody left is told with 502, 503 or 504", "[http_relay]") {
     auto reload = co_await playlist.talk(
         "GET /live/a.m3u8?_HLS_msn=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     CHECK(reload.starts_with("HTTP/1.1 504 "));
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -112,7 +112,7 @@ TEST_CASE("a pooled connection that its origin gave up is replaced by a fresh on
     CHECK(second == first);
     CHECK(origin.connections == 2);
     CHECK(rig.reused.value() == 1);
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -139,7 +139,7 @@ TEST_CASE("a live response reaches the client as it comes, and a viewer who leav
       auto left = co_await origin.left.wait(on.in(1s));
       CHECK(left);
       CHECK(rig.bytes_to_clients.value() == heard.size());
-      on.cancel_all();
+      co_await test::wind_down(on);
     };
     test::run(loop, body(loop, framing));
   }
@@ -160,7 +160,7 @@ TEST_CASE("a viewer who leaves before the answer ends the request too", "[http_r
     auto left = co_await origin.left.wait(on.in(1s));
     CHECK(left);
     CHECK(rig.failures.value() == 0);
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -177,7 +177,7 @@ TEST_CASE("an origin that dies inside a body cuts the client off", "[http_relay]
     HttpRig rig(on, {{origin.port()}});
     auto heard = co_await rig.talk("GET /live/a.flv HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK(heard.ends_with("\r\n\r\n5\r\nab"));
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -202,7 +202,24 @@ TEST_CASE("an answer before the body's end is passed on, and ends the connection
         "POST /live/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nonly a part");
     CHECK(heard == "HTTP/1.1 413 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     CHECK(rig.relay.pool().empty());
-    on.cancel_all();
+    co_await test::wind_down(on);
+  };
+  test::run(loop, body(loop));
+}
+
+TEST_CASE("a malformed or stuck request body is the client's fault", "[http_relay]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    HttpOrigin origin(on, ok);
+    HttpRelayOptions options;
+    options.times.idle = 20ms;
+    HttpRig rig(on, {{origin.port()}}, options);
+    const std::string post = "POST /live/a HTTP/1.1\r\nHost: x\r\n";
+    auto bad = co_await rig.talk(post + "Transfer-Encoding: chunked\r\n\r\n-1\r\n");
+    CHECK(bad.starts_with("HTTP/1.1 400 "));
+    auto stuck = co_await rig.talk(post + "Content-Length: 9\r\n\r\nx");
+    CHECK(stuck.starts_with("HTTP/1.1 408 "));
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -222,7 +239,7 @@ TEST_CASE("a viewer that takes nothing costs a bounded amount, and is closed aft
     auto left = co_await origin.left.wait(on.in(5s));
     CHECK(left);
     CHECK(rig.bytes_to_clients.value() < 20'000'000);  // the kernel's buffers, not ours
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -263,7 +280,7 @@ TEST_CASE("a WebSocket is bytes both ways, and ends with either side", "[http_re
     viewer->shut_down_writes();
     auto end = co_await rig.hear(*viewer, "never");
     CHECK(end == "<end>");
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }
@@ -277,7 +294,7 @@ TEST_CASE("a refused upgrade is an ordinary answer", "[http_relay]") {
         "GET /live/a.flv HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Key: k\r\n\r\n" + kGet);
     CHECK(has(heard, "\r\n\r\nokHTTP/1.1 200 OK"));
-    on.cancel_all();
+    co_await test::wind_down(on);
   };
   test::run(loop, body(loop));
 }

@@ -20,6 +20,23 @@ inline std::unique_ptr<Listener> listen(Loop& loop, Listener::Accepted accepted)
   return std::make_unique<Listener>(loop, *fd, std::move(accepted));
 }
 
+// Lets one turn of the loop pass, even after cancel_all().
+struct NextTurn {
+  Loop& loop;
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) const {
+    loop.post([waiter] { waiter.resume(); });
+  }
+  void await_resume() const {}
+};
+
+// Ends all sessions, so that what they use may go. The caller is the one task left.
+inline Task<void> wind_down(Loop& loop) {
+  loop.cancel_all();
+  while (loop.spawned() > 1) co_await NextTurn{loop};
+  co_await NextTurn{loop};
+}
+
 // Answers every request with what `answer` says, raw.
 class HttpOrigin {
  public:
