@@ -44,6 +44,7 @@ class Fanout final : private Timer, private TurnEnd {
 
   Loop& loop() const { return context_.loop; }
   const std::string& key() const { return key_; }
+  const EdgeOptions& options() const { return context_.options; }
   // Tells news for this Fanout from news for one of the same key before it.
   std::uint64_t subscription() const { return subscription_; }
 

@@ -29,6 +29,9 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
       id_(std::move(arrival.id)),
       peer_(arrival.socket->peer()),
       admission_(std::move(arrival.admission)) {
+  // Without a bound of ours the kernel would hold megabytes for a viewer that has stopped reading.
+  const int send_buffer = static_cast<int>(fanout.options().send_buffer);
+  setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
   fanout_.loop().add(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
   if (!arrival.greeting.empty()) aside_ = std::make_unique<ByteBuffer>(std::move(arrival.greeting));
   // What is wrong with it shows again in what comes next.

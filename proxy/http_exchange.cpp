@@ -37,8 +37,8 @@ int status_for(Errc why) {
 }
 
 std::string joined(const http::Headers& headers, std::string_view name, std::string_view last) {
-  return fmt::format("{}{}{}", fmt::join(headers.find_all(name), ", "), headers.has(name) ? ", " : "",
-                     last);
+  return fmt::format("{}{}{}", fmt::join(headers.find_all(name), ", "),
+                     headers.has(name) ? ", " : "", last);
 }
 
 }  // namespace
@@ -76,7 +76,8 @@ Task<bool> HttpExchange::run() {
     co_await answer(bad_body_->code == Errc::Timeout ? 408 : 400, bad_body_->text);
   } else {
     end_ = response.error().text;
-    co_await answer(status_for(response.error().code), "no origin answered: " + response.error().text);
+    co_await answer(status_for(response.error().code),
+                    "no origin answered: " + response.error().text);
   }
   co_await finish();
   co_return keep_;
@@ -85,13 +86,15 @@ Task<bool> HttpExchange::run() {
 http::Parsed<void> HttpExchange::prepare() {
   auto& headers = request_.headers;
   const auto given = headers.find("X-Request-Id");
-  id_ = given && is_request_id(*given) ? std::string(*given) : fmt::format("{:016x}", relay_.random_());
+  id_ = given && is_request_id(*given) ? std::string(*given)
+                                       : fmt::format("{:016x}", relay_.random_());
   if (http::cdn_loop_contains(headers, relay_.options_.node_id)) {
     log::warn("request came back to us: upstreams form a loop",
               {{"id", id_}, {"node", relay_.options_.node_id}, {"path", shown_target_}});
     return http::refuse(508, Errc::Loop, "loop: this node has relayed the request already");
   }
-  if (request_.method == "CONNECT") return http::refuse(501, Errc::Denied, "CONNECT is not offered");
+  if (request_.method == "CONNECT")
+    return http::refuse(501, Errc::Denied, "CONNECT is not offered");
 
   const http::Target target = http::target_of(request_);
   const std::string host(target.authority);
@@ -112,7 +115,8 @@ void HttpExchange::add_forwarding_headers(const std::string& host) {
   request_.minor_version = 1;
   needs_host_ = host.empty();
   if (!needs_host_) headers.set("Host", host);
-  headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", client_.socket().peer().host()));
+  headers.set("X-Forwarded-For",
+              joined(headers, "X-Forwarded-For", client_.socket().peer().host()));
   if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
   if (!headers.has("X-Forwarded-Host") && !needs_host_) headers.add("X-Forwarded-Host", host);
   headers.set("X-Request-Id", id_);
@@ -337,7 +341,8 @@ void HttpExchange::note_end(const PumpEnd& end) {
   if (client_.gone()) {
     end_ = "client left";
   } else {
-    end_ = fmt::format("{}: {}", end.side == PumpEnd::Side::From ? "origin" : "client", end.why.text);
+    end_ =
+        fmt::format("{}: {}", end.side == PumpEnd::Side::From ? "origin" : "client", end.why.text);
   }
 }
 
@@ -365,16 +370,17 @@ void HttpExchange::drop_upstream() {
 
 void HttpExchange::log_end() const {
   const auto took = std::chrono::duration_cast<milliseconds>(relay_.loop_.now() - began_);
-  log::info("http request", {{"id", id_},
-                             {"peer", client_.socket().peer().text()},
-                             {"method", request_.method},
-                             {"path", shown_target_},
-                             {"stream", key_},
-                             {"upstream", upstream_of_ ? std::string_view(upstream_of_->id) : "none"},
-                             {"status", status_},
-                             {"bytes", bytes_},
-                             {"ms", took.count()},
-                             {"end", end_}});
+  log::info("http request",
+            {{"id", id_},
+             {"peer", client_.socket().peer().text()},
+             {"method", request_.method},
+             {"path", shown_target_},
+             {"stream", key_},
+             {"upstream", upstream_of_ ? std::string_view(upstream_of_->id) : "none"},
+             {"status", status_},
+             {"bytes", bytes_},
+             {"ms", took.count()},
+             {"end", end_}});
 }
 
 }  // namespace weir

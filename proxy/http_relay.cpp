@@ -25,8 +25,9 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
     auto request = co_await client.read_request();
     if (!request) {
       if (request.error().status != 0)
-        log::info("http request refused",
-                  {{"peer", peer}, {"status", request.error().status}, {"error", request.error().text}});
+        log::info(
+            "http request refused",
+            {{"peer", peer}, {"status", request.error().status}, {"error", request.error().text}});
       co_await client.refuse_with(request.error());
       co_return;
     }
@@ -38,13 +39,15 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
 
 http::Parsed<std::string> http_route_key(std::string_view host, std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
-  const auto stream = path == "*" ? fail(Errc::NotFound, "no stream") : stream_from_http(host, target);
+  const auto stream =
+      path == "*" ? fail(Errc::NotFound, "no stream") : stream_from_http(host, target);
   if (stream) return stream->key();
   if (stream.error().code == Errc::Protocol)
     return http::refuse(400, Errc::Protocol, stream.error().text);
   const auto any = stream_from_http(host, "/any/stream");
   if (!any) return http::refuse(400, any.error().code, any.error().text);
-  if (stream.error().code == Errc::Limit) return fmt::format("{}/#{:x}", any->vhost, stable_hash(path));
+  if (stream.error().code == Errc::Limit)
+    return fmt::format("{}/#{:x}", any->vhost, stable_hash(path));
   return fmt::format("{}{}{}", any->vhost, path.starts_with('/') ? "" : "/", path);
 }
 

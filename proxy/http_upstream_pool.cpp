@@ -29,7 +29,8 @@ void HttpUpstreamPool::put(const Endpoint& endpoint, Connection connection) {
 
 void HttpUpstreamPool::expired() {
   for (auto& [endpoint, idle] : idle_) {
-    size_ -= std::erase_if(idle, [this](const Idle& one) { return one.since + limits_.idle <= loop_.now(); });
+    size_ -= std::erase_if(
+        idle, [this](const Idle& one) { return one.since + limits_.idle <= loop_.now(); });
   }
   std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
   if (size_ > 0) loop_.arm(*this, loop_.in(limits_.idle));

@@ -26,7 +26,8 @@ class HttpUpstreamPool final : private Timer {
  public:
   using Connection = std::unique_ptr<http::ClientConnection>;
 
-  explicit HttpUpstreamPool(Loop& loop, HttpPoolLimits limits = {}) : loop_(loop), limits_(limits) {}
+  explicit HttpUpstreamPool(Loop& loop, HttpPoolLimits limits = {})
+      : loop_(loop), limits_(limits) {}
 
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }

@@ -35,8 +35,8 @@ class PumpExtent {
 };
 
 struct PumpOptions {
-  milliseconds idle{0};        // the sender may be silent for so long; 0: for ever
-  milliseconds stall{10'000};  // the receiver may take nothing for so long
+  milliseconds idle{0};          // the sender may be silent for so long; 0: for ever
+  milliseconds stall{10'000};    // the receiver may take nothing for so long
   PumpExtent* extent = nullptr;  // without one, until the sender's end
   Tally* tally = nullptr;        // of the bytes sent
 };

@@ -93,7 +93,7 @@ class Tiers(scene.SceneTest):
                     lambda: [v.describe() for v in viewers],
                     5 * SLOWNESS,
                 )
-                self.assertEqual(404, viewers[1].http_status)
+                self.assertEqual(508, viewers[1].http_status)
                 log = first.log() + second.log()
                 self.assertTrue(
                     [line for line in log.splitlines() if "loop" in line.lower()], "no line says loop"

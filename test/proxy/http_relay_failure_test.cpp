@@ -38,7 +38,8 @@ HttpRelayOptions hasty() {
 
 }  // namespace
 
-TEST_CASE("an origin that refuses connections is passed over, whatever the method", "[http_relay]") {
+TEST_CASE("an origin that refuses connections is passed over, whatever the method",
+          "[http_relay]") {
   for (const std::string& request : {kGet, kPost}) {
     Loop loop;
     auto body = [](Loop& on, std::string raw) -> Task<void> {
@@ -99,7 +100,8 @@ TEST_CASE("nobody left is told with 502, 503 or 504", "[http_relay]") {
   test::run(loop, body(loop));
 }
 
-TEST_CASE("a pooled connection that its origin gave up is replaced by a fresh one", "[http_relay]") {
+TEST_CASE("a pooled connection that its origin gave up is replaced by a fresh one",
+          "[http_relay]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, [n = 0](const http::Request&, const std::string&) mutable -> std::string {
@@ -117,8 +119,9 @@ TEST_CASE("a pooled connection that its origin gave up is replaced by a fresh on
   test::run(loop, body(loop));
 }
 
-TEST_CASE("a live response reaches the client as it comes, and a viewer who leaves ends it at the origin",
-          "[http_relay]") {
+TEST_CASE(
+    "a live response reaches the client as it comes, and a viewer who leaves ends it at the origin",
+    "[http_relay]") {
   for (const std::string framing : {"", "Transfer-Encoding: chunked\r\n"}) {
     Loop loop;
     auto body = [](Loop& on, std::string header) -> Task<void> {
@@ -195,8 +198,8 @@ TEST_CASE("an answer before the body's end is passed on, and ends the connection
       auto more = co_await peer.read_request();
       CHECK(!more);
     };
-    auto listener =
-        test::listen(on, [&](std::unique_ptr<Socket> socket) { on.spawn(rude(std::move(socket))); });
+    auto listener = test::listen(
+        on, [&](std::unique_ptr<Socket> socket) { on.spawn(rude(std::move(socket))); });
     HttpRig rig(on, {{listener->port()}});
     auto heard = co_await rig.talk(
         "POST /live/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nonly a part");
@@ -253,7 +256,8 @@ TEST_CASE("a WebSocket is bytes both ways, and ends with either side", "[http_re
       REQUIRE(request);
       CHECK(http::is_websocket_upgrade(*request));
       auto sent = co_await peer.respond(
-          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello ");
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "
+          "websocket\r\n\r\nhello ");
       CHECK(sent);
       std::string said(as_text(peer.unread()));
       while (true) {
@@ -264,13 +268,14 @@ TEST_CASE("a WebSocket is bytes both ways, and ends with either side", "[http_re
         said = as_text(peer.loop().scratch().first(*got));
       }
     };
-    auto listener =
-        test::listen(on, [&](std::unique_ptr<Socket> socket) { on.spawn(echo(std::move(socket))); });
+    auto listener = test::listen(
+        on, [&](std::unique_ptr<Socket> socket) { on.spawn(echo(std::move(socket))); });
     HttpRig rig(on, {{listener->port()}});
     auto viewer = co_await rig.connect();
-    co_await say(*viewer,
-                 "GET /live/a.flv HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                 "Sec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\nearly");
+    co_await say(
+        *viewer,
+        "GET /live/a.flv HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\nearly");
     auto heard = co_await rig.hear(*viewer, "hello early");
     CHECK(heard.starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
     CHECK(has(heard, "Upgrade: websocket\r\n"));
@@ -292,7 +297,8 @@ TEST_CASE("a refused upgrade is an ordinary answer", "[http_relay]") {
     HttpRig rig(on, {{origin.port()}});
     auto heard = co_await rig.talk(
         "GET /live/a.flv HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Key: k\r\n\r\n" + kGet);
+        "Sec-WebSocket-Key: k\r\n\r\n" +
+        kGet);
     CHECK(has(heard, "\r\n\r\nokHTTP/1.1 200 OK"));
     co_await test::wind_down(on);
   };

@@ -20,20 +20,23 @@ std::string ok(const http::Request&, const std::string&) {
 }
 
 std::string get(std::string_view path, std::string_view headers = "Connection: close\r\n") {
-  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a.org\r\n" + std::string(headers) + "\r\n";
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a.org\r\n" + std::string(headers) +
+         "\r\n";
 }
 
 }  // namespace
 
-TEST_CASE("request line, query, Range and conditions reach the origin as they are", "[http_relay]") {
+TEST_CASE("request line, query, Range and conditions reach the origin as they are",
+          "[http_relay]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, ok);
     HttpRig rig(on, {{origin.port()}});
-    auto heard = co_await rig.talk(get("/live/a.ts?token=%2F1&x",
-                                       "Range: bytes=0-1\r\nIf-None-Match: \"e\"\r\nUser-Agent: u\r\n"
-                                       "X-Request-Id: id-1\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n"
-                                       "Proxy-Authorization: secret\r\nTE: gzip\r\n"));
+    auto heard =
+        co_await rig.talk(get("/live/a.ts?token=%2F1&x",
+                              "Range: bytes=0-1\r\nIf-None-Match: \"e\"\r\nUser-Agent: u\r\n"
+                              "X-Request-Id: id-1\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n"
+                              "Proxy-Authorization: secret\r\nTE: gzip\r\n"));
     CHECK(heard == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     REQUIRE(origin.requests.size() == 1);
     const http::Request& seen = origin.requests[0];
@@ -56,14 +59,16 @@ TEST_CASE("request line, query, Range and conditions reach the origin as they ar
   test::run(loop, body(loop));
 }
 
-TEST_CASE("what is forwarded for others is added to, and a bad request id is replaced", "[http_relay]") {
+TEST_CASE("what is forwarded for others is added to, and a bad request id is replaced",
+          "[http_relay]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, ok);
     HttpRig rig(on, {{origin.port()}});
     auto heard = co_await rig.talk(
-        get("/live/a.ts", "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nVia: 1.0 b\r\n"
-                          "CDN-Loop: other\r\nX-Request-Id: no spaces please\r\nConnection: close\r\n"));
+        get("/live/a.ts",
+            "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nVia: 1.0 b\r\n"
+            "CDN-Loop: other\r\nX-Request-Id: no spaces please\r\nConnection: close\r\n"));
     CHECK(has(heard, "200 OK"));
     REQUIRE(origin.requests.size() == 1);
     const http::Headers& seen = origin.requests[0].headers;
@@ -91,7 +96,7 @@ TEST_CASE("the origin's status and headers reach the client as they are", "[http
     auto body = [](Loop& on, std::string expected) -> Task<void> {
       HttpOrigin origin(on, [&](const http::Request&, const std::string&) { return expected; });
       HttpRig rig(on, {{origin.port()}});
-      auto heard = co_await rig.talk(get("/live/a.ts") );
+      auto heard = co_await rig.talk(get("/live/a.ts"));
       const std::size_t blank = expected.find("\r\n\r\n") + 2;
       CHECK(heard == expected.substr(0, blank) + "Connection: close\r\n" + expected.substr(blank));
       co_await test::wind_down(on);
@@ -105,7 +110,8 @@ TEST_CASE("hop-by-hop fields of the origin stay behind, CORS is added where it s
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, [](const http::Request& request, const std::string&) {
-      const std::string own = request.target == "/live/b.ts" ? "Access-Control-Allow-Origin: b\r\n" : "";
+      const std::string own =
+          request.target == "/live/b.ts" ? "Access-Control-Allow-Origin: b\r\n" : "";
       return "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nConnection: X-Hop\r\nX-Hop: 1\r\n" + own +
              "Content-Length: 0\r\n\r\n";
     });
@@ -124,8 +130,10 @@ TEST_CASE("hop-by-hop fields of the origin stay behind, CORS is added where it s
   test::run(loop, body(loop));
 }
 
-TEST_CASE("HEAD and OPTIONS pass, and pipelined requests are answered in order over one origin connection",
-          "[http_relay]") {
+TEST_CASE(
+    "HEAD and OPTIONS pass, and pipelined requests are answered in order over one origin "
+    "connection",
+    "[http_relay]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, [](const http::Request& request, const std::string&) -> std::string {
@@ -134,11 +142,14 @@ TEST_CASE("HEAD and OPTIONS pass, and pipelined requests are answered in order o
       return head + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n";
     });
     HttpRig rig(on, {{origin.port()}});
-    auto heard = co_await rig.talk("HEAD /live/a.ts HTTP/1.1\r\nHost: x\r\n\r\n"
-                                   "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n" + get("/"));
+    auto heard = co_await rig.talk(
+        "HEAD /live/a.ts HTTP/1.1\r\nHost: x\r\n\r\n"
+        "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n" +
+        get("/"));
     CHECK(heard ==
           "HTTP/1.1 200 OK\r\nX-Path: /live/a.ts\r\nContent-Length: 1000\r\n\r\n"
-          "HTTP/1.1 200 OK\r\nX-Path: *\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"
+          "HTTP/1.1 200 OK\r\nX-Path: *\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"
           "HTTP/1.1 200 OK\r\nX-Path: /\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
           "2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n");
     CHECK(origin.connections == 1);
@@ -160,7 +171,9 @@ TEST_CASE("bodies go up by length and in chunks, with 100 Continue", "[http_rela
     HttpRig rig(on, {{origin.port()}});
     const std::string big(1'000'000, 'x');
     auto heard = co_await rig.talk(
-        "POST /live/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n" + big +
+        "POST /live/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+        "1000000\r\n\r\n" +
+        big +
         "PUT /live/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         "3\r\nabc\r\n0\r\n\r\n");
     CHECK(heard ==
@@ -177,7 +190,8 @@ TEST_CASE("an HTTP/1.0 client gets content without chunks", "[http_relay]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, [](const http::Request&, const std::string&) -> std::string {
-      return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n";
+      return "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+             "chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n";
     });
     HttpRig rig(on, {{origin.port()}});
     auto heard = co_await rig.talk("GET /live/a.flv HTTP/1.0\r\n\r\n");
@@ -193,7 +207,8 @@ TEST_CASE("a request that comes back is refused with 508 and not passed on", "[h
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, ok);
     HttpRig rig(on, {{origin.port()}});
-    auto heard = co_await rig.talk(get("/live/a.flv", "CDN-Loop: x, Weir;v=1\r\nConnection: close\r\n"));
+    auto heard =
+        co_await rig.talk(get("/live/a.flv", "CDN-Loop: x, Weir;v=1\r\nConnection: close\r\n"));
     CHECK(heard.starts_with("HTTP/1.1 508 "));
     CHECK(origin.connections == 0);
     CHECK(rig.failures.value() == 1);

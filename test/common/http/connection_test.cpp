@@ -35,9 +35,7 @@ Task<std::string> body_of(http::Connection& connection) {
   }
 }
 
-http::Request get_root() {
-  return {.method = "GET", .target = "/", .headers = {{"Host", "x"}}};
-}
+http::Request get_root() { return {.method = "GET", .target = "/", .headers = {{"Host", "x"}}}; }
 
 }  // namespace
 
@@ -46,10 +44,11 @@ TEST_CASE("pipelined requests come one by one, each with its body", "[http][conn
   auto body = [](Loop& on) -> Task<void> {
     auto ends = test::socket_pair(on);
     http::ServerConnection server(std::move(ends[0]));
-    co_await say(*ends[1],
-                 "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
-                 "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
-                 "GET /c HTTP/1.1\r\nHost: x\r\n\r\nleft");
+    co_await say(
+        *ends[1],
+        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+        "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
+        "GET /c HTTP/1.1\r\nHost: x\r\n\r\nleft");
     auto a = co_await server.read_request();
     REQUIRE(a);
     CHECK(a->target == "/a");
@@ -129,14 +128,16 @@ TEST_CASE("slow heads are told 408, idle and leaving clients nothing", "[http][c
   test::run(loop, body(loop));
 }
 
-TEST_CASE("a client's response comes without interim ones and without chunks", "[http][connection]") {
+TEST_CASE("a client's response comes without interim ones and without chunks",
+          "[http][connection]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     auto ends = test::socket_pair(on);
     http::ClientConnection client(std::move(ends[0]));
-    co_await say(*ends[1],
-                 "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "3\r\nabc\r\n0\r\n\r\nHTTP/1.1 304 \r\nContent-Length: 9\r\n\r\n");
+    co_await say(
+        *ends[1],
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3\r\nabc\r\n0\r\n\r\nHTTP/1.1 304 \r\nContent-Length: 9\r\n\r\n");
     auto response = co_await client.get(get_root(), on.in(5s));
     REQUIRE(response);
     CHECK(response->status == 200);
@@ -212,7 +213,8 @@ TEST_CASE("a watched client that leaves closes the other side, one that sends do
   test::run(loop, body(loop));
 }
 
-TEST_CASE("a watched connection can be destroyed, and its watch ends with it", "[http][connection]") {
+TEST_CASE("a watched connection can be destroyed, and its watch ends with it",
+          "[http][connection]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     auto ends = test::socket_pair(on);

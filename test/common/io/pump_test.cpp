@@ -1,7 +1,7 @@
 #include "common/io/pump.h"
 
-#include <catch2/catch.hpp>
 #include <string>
+#include <catch2/catch.hpp>
 
 #include "common/metrics.h"
 #include "test/support/loop_fixture.h"
