@@ -29,7 +29,6 @@ Gop::Role Gop::add(const flv::Tag& tag) {
 
 Gop::Role Gop::add_video(const flv::Tag& tag) {
   const auto info = flv::inspect_video(tag.body);
-  seen_video_ = true;
   last_video_ms_ = tag.timestamp_ms;
   if (info.codec != flv::Codec::Unknown) video_codec_ = info.codec;
   if (info.sequence_header) return add_header(kVideoHeader + info.track, tag);
@@ -42,8 +41,9 @@ Gop::Role Gop::add_audio(const flv::Tag& tag) {
   if (info.codec != flv::Codec::Unknown) audio_codec_ = info.codec;
   if (info.sequence_header) return add_header(kAudioHeader + info.track, tag);
   if (info.channel_config) return add_header(kAudioChannels + info.track, tag);
-  const auto since_video = static_cast<std::int32_t>(tag.timestamp_ms - last_video_ms_);
-  const bool audio_only = !seen_video_ || since_video > static_cast<std::int32_t>(kAudioOnlyAfterMs);
+  if (!last_video_ms_) last_video_ms_ = tag.timestamp_ms;
+  const auto since_video = static_cast<std::int32_t>(tag.timestamp_ms - *last_video_ms_);
+  const bool audio_only = !expects(flv::TagType::Video) || since_video > static_cast<std::int32_t>(kAudioOnlyAfterMs);
   return add_media(tag, audio_only);
 }
 

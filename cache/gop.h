@@ -4,14 +4,15 @@
 // From here the log of a further protocol is built when its first viewer comes, so a stream costs only the
 // protocols in which it is watched.
 //
-// A stream that has shown no video for kAudioOnlyAfterMs of its own time starts anew with each audio packet:
-// any of them is a place to join.
+// A stream without video starts anew with each audio packet: any of them is a place to join. It counts as one when
+// its metadata announces no video, or no video has come for kAudioOnlyAfterMs of its own time.
 //
 // Threading: the stream's home loop. Bounds: `max_bytes` of bodies; a longer group is let go whole, and
 // joining waits for the next keyframe. Headers: one of each kind and track, at most kMaxHeaders.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/wire/codec.h"
@@ -32,7 +33,7 @@ struct Packet {
 
 class Gop {
  public:
-  static constexpr std::uint32_t kAudioOnlyAfterMs = 5000;
+  static constexpr std::uint32_t kAudioOnlyAfterMs = 2000;
   static constexpr std::size_t kMaxHeaders = 64;
 
   enum class Role {
@@ -84,8 +85,7 @@ class Gop {
   std::shared_ptr<const Headers> keyframe_headers_ = headers_;
   flv::Codec video_codec_ = flv::Codec::Unknown;
   flv::Codec audio_codec_ = flv::Codec::Unknown;
-  bool seen_video_ = false;
-  std::uint32_t last_video_ms_ = 0;
+  std::optional<std::uint32_t> last_video_ms_;  // or when the stream began
 };
 
 }  // namespace weir

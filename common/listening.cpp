@@ -1,6 +1,7 @@
 #include "common/listening.h"
 
 #include <netdb.h>
+#include <unistd.h>
 
 #include "common/config.h"
 
@@ -29,6 +30,10 @@ std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoin
   if (!endpoint) return descriptors;
   auto address = address_of(*endpoint);
   if (!address) throw ConfigError(option + ": " + address.error().text);
+  // The loops share the port by SO_REUSEPORT, which another process of ours could join unnoticed.
+  auto alone = Listener::open(*address, Listener::Sharing::Alone);
+  if (!alone) throw ConfigError(option + ": " + alone.error().text);
+  ::close(*alone);
   for (std::size_t i = 0; i < loops; ++i) {
     auto opened = Listener::open(*address);
     if (!opened) throw ConfigError(option + ": " + opened.error().text);

@@ -14,7 +14,7 @@ struct EdgeNode::PerLoop {
         hub({on, options, metrics, window, routing, resolver}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
-                                      "Share of the last quarter second that a loop worked.", label,
+                                      "Share of its time that a loop worked lately.", label,
                                       [&on] { return on.utilisation(); }));
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_merge_window_seconds",
                                       "How long media is collected before viewers are flushed.", label, [this] {

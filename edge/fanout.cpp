@@ -29,21 +29,24 @@ void Fanout::hear(StreamNews news) {
   if (news_.over) {
     say_farewell();
   } else if (!viewers_.empty()) {
-    schedule();
+    schedule(news_.urgent);
   }
   if (waiting_ > 0) changed_.notify();
 }
 
-void Fanout::schedule() {
-  if (flush_due_ || flush_timer_.armed()) return;
-  context_.window.review(loop().utilisation(), loop().now());
-  const auto due = flushed_ + context_.window.current();
-  if (due <= loop().now()) {
-    flush_due_ = true;
-    loop().at_turn_end(*this);
-  } else {
+void Fanout::schedule(bool urgent) {
+  if (flush_due_ || (flush_timer_.armed() && !urgent)) return;
+  const auto now = loop().now();
+  MergeWindow& window = context_.window;
+  window.review(loop().utilisation(), now);
+  const auto due = std::max(flushed_ + window.current(), urgent ? now : now + window.audio_patience());
+  if (due > now) {
     loop().arm(flush_timer_, due);
+    return;
   }
+  flush_timer_.disarm();
+  flush_due_ = true;
+  loop().at_turn_end(*this);
 }
 
 void Fanout::turn_ended() {

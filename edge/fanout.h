@@ -27,6 +27,7 @@ struct StreamNews {
   std::array<LogView, kFormatCount> views;
   bool audio = true;  // has it, or may have it yet
   bool video = true;
+  bool urgent = true;         // more than audio that could wait for the next frame
   std::optional<Error> over;  // the stream is no more, and why
 };
 
@@ -71,7 +72,7 @@ class Fanout final : private Timer, private TurnEnd {
  private:
   void expired() override;
   void turn_ended() override;
-  void schedule();
+  void schedule(bool urgent);
   void flush();
   void look_around();
   void say_farewell();

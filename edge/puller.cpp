@@ -156,6 +156,7 @@ Task<Error> Puller::pull_rtmp(Dialed dialed) {
                                               context_.options.window_ack, reply);
   if (!stream_id) co_return stream_id.error();
   rtmp::send_play(connection, *stream_id, rtmp_stream(request_.name));
+  connection.expect_media(context_.options.rtmp.message);
   while (true) {
     auto message = co_await connection.read(media_deadline());
     if (!message) co_return judge(message.error());

@@ -101,7 +101,7 @@ class RtmpSession {
     rtmp::send_publish_started(*connection_, rtmp::kMediaStreamId, request.stream);
     auto started = co_await connection_->flush(loop_.in(options_.request_timeout));
     if (!started) co_return started;
-    connection_->reader().set_message_limit(options_.rtmp.message);
+    connection_->expect_media(options_.rtmp.message);
     Error ended = co_await take_media(**publication);
     if (evicted) ended = *evicted;
     co_return std::unexpected(ended);

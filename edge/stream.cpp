@@ -59,6 +59,7 @@ void Stream::append(const flv::Tag& packet, Gop::Role role) {
     preamble_ms_ = packet.timestamp_ms;
   }
   started_ = true;
+  urgent_ = urgent_ || role != Gop::Role::Media || packet.type != flv::TagType::Audio;
   for (auto& each : logs_)
     if (each) each->append(packet, keyframe, loop_.now());
   loop_.at_turn_end(*this);
@@ -98,6 +99,7 @@ void Stream::tell() {
   StreamNews news{.views = {},
                   .audio = gop_.expects(flv::TagType::Audio),
                   .video = gop_.expects(flv::TagType::Video),
+                  .urgent = std::exchange(urgent_, false),
                   .over = over_};
   for (const auto& [loop, subscription] : subscriptions_) {
     for (std::size_t i = 0; i < kFormatCount; ++i)

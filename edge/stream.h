@@ -90,6 +90,7 @@ class Stream final : private TurnEnd {
   Gate added_;
   bool await_keyframe_ = true;
   bool started_ = false;
+  bool urgent_ = false;  // what was appended this turn is more than audio between frames
   std::optional<Clock::time_point> last_packet_;
   Clock::time_point unwatched_since_;
   const void* preamble_version_ = nullptr;

@@ -17,7 +17,7 @@ struct ProxyNode::PerLoop {
                     .bytes_to_origins = tally(registry, "http", "up")}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
-                                      "Share of the last quarter second that a loop worked.", label,
+                                      "Share of its time that a loop worked lately.", label,
                                       [&on] { return on.utilisation(); }));
   }
 

@@ -188,6 +188,8 @@ class RtmpRelay {
                    origin.unread(), options_.stall_timeout, context_.tallies.to_clients);
     ChunkPipe up(client_.socket(), origin.socket(), walker(client_, request_.stream_id, origin_stream_),
                  client_.unread(), options_.stall_timeout, context_.tallies.to_upstreams);
+    client_.release_buffer();
+    origin.release_buffer();
     Closer closer(client_.socket(), origin.socket());
     Child upward(loop_);
     upward.start(run_pipe(up, closer, "client"));

@@ -12,7 +12,7 @@ constexpr int kBacklog = 4096;
 constexpr int kAcceptsPerTurn = 128;  // leaves room in a turn for those who are connected already
 }  // namespace
 
-Result<int> Listener::open(const Address& at) {
+Result<int> Listener::open(const Address& at, Sharing sharing) {
   auto failed = [&](int fd) {
     const std::string why = std::strerror(errno);
     if (fd >= 0) ::close(fd);
@@ -23,7 +23,7 @@ Result<int> Listener::open(const Address& at) {
   const int on = 1;
   const int off = 0;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  if (sharing == Sharing::Port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   if (at.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   if (::bind(fd, at.raw(), at.length()) != 0) return failed(fd);
   if (::listen(fd, kBacklog) != 0) return failed(fd);

@@ -18,7 +18,8 @@ class Listener final : private Watcher, private Timer {
   static constexpr milliseconds kPause{100};
 
   // Binds and listens; for an IPv6 wildcard address on IPv4 too. Errors: System, with the address in the text.
-  static Result<int> open(const Address& at);
+  enum class Sharing { Port, Alone };  // among the loops; or nobody else may have the port
+  static Result<int> open(const Address& at, Sharing sharing = Sharing::Port);
 
   // Takes over the descriptor of open(). REQUIRES: made on the loop's thread.
   Listener(Loop& loop, int fd, Accepted accepted);

@@ -186,8 +186,8 @@ void Loop::account(Clock::time_point woke, Clock::time_point slept) {
   busy_ += slept - woke;
   const auto period = slept - period_start_;
   if (period < kUtilisationPeriod) return;
-  utilisation_.store(std::min(1.0, static_cast<double>(busy_.count()) / static_cast<double>(period.count())),
-                     std::memory_order_relaxed);
+  const double share = std::min(1.0, static_cast<double>(busy_.count()) / static_cast<double>(period.count()));
+  utilisation_.store((utilisation() + share) / 2, std::memory_order_relaxed);
   busy_ = {};
   period_start_ = slept;
 }

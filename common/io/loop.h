@@ -96,7 +96,7 @@ class Loop {
   // Memory to receive into, for the time up to the next suspension.
   std::span<std::uint8_t> scratch() { return scratch_; }
 
-  // Share of the last quarter second that was spent working, 0 to 1.
+  // Share of its time that the loop spent working lately, 0 to 1: half of it is the last quarter second.
   double utilisation() const { return utilisation_.load(std::memory_order_relaxed); }
 
  private:

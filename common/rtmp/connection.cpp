@@ -5,9 +5,10 @@
 namespace weir::rtmp {
 
 Connection::Connection(std::unique_ptr<Socket> socket, const ReaderLimits& limits)
-    : socket_(std::move(socket)), reader_(limits), buffer_(kReceiveBuffer) {}
+    : socket_(std::move(socket)), reader_(limits) {}
 
 Task<Result<void>> Connection::receive(Deadline deadline) {
+  if (buffer_.size() != buffer_size_) buffer_ = ByteBuffer(buffer_size_);
   auto got = co_await socket_->read(buffer_, deadline);
   if (!got) co_return std::unexpected(got.error());
   received_ += *got;
@@ -68,6 +69,16 @@ Task<Result<Message>> Connection::read_beside_writer(Deadline deadline) {
     auto more = co_await receive(deadline);
     if (!more) co_return std::unexpected(more.error());
   }
+}
+
+void Connection::expect_media(std::uint32_t message_limit) {
+  reader_.set_message_limit(message_limit);
+  buffer_size_ = kMediaBuffer;
+}
+
+void Connection::release_buffer() {
+  input_ = {};
+  buffer_ = ByteBuffer();
 }
 
 void Connection::obey(const Message& message) {

@@ -5,8 +5,8 @@
 // sent when due, pings answered, chunk sizes followed. What is sent collects in a buffer until flush(), so an
 // answer of several messages is one write.
 //
-// Threading: the socket's loop. Bounds: ReaderLimits; one receive buffer of kReceiveBuffer; what the caller
-// collects before flush().
+// Threading: the socket's loop. Bounds: ReaderLimits; one receive buffer, of kSetupBuffer until media is
+// expected; what the caller collects before flush().
 #pragma once
 
 #include <initializer_list>
@@ -21,7 +21,8 @@ namespace weir::rtmp {
 
 class Connection {
  public:
-  static constexpr std::size_t kReceiveBuffer = 32 * 1024;
+  static constexpr std::size_t kSetupBuffer = 4 * 1024;
+  static constexpr std::size_t kMediaBuffer = 64 * 1024;
 
   explicit Connection(std::unique_ptr<Socket> socket, const ReaderLimits& limits = {});
 
@@ -49,8 +50,12 @@ class Connection {
   std::uint32_t out_chunk_size() const { return writer_.chunk_size(); }
   std::uint64_t received() const { return received_; }
 
+  // From here on it is media that comes: larger messages, and more at a time.
+  void expect_media(std::uint32_t message_limit);
   // What has come and is not read yet: where a relay or a viewer takes over.
   ByteView unread() const { return input_; }
+  // Gives the receive buffer back. unread() is empty afterwards.
+  void release_buffer();
   // Ends this conversation without closing the socket.
   std::unique_ptr<Socket> take_socket() { return std::move(socket_); }
 
@@ -65,6 +70,7 @@ class Connection {
   std::unique_ptr<Socket> socket_;
   ChunkReader reader_;
   ChunkWriter writer_;
+  std::size_t buffer_size_ = kSetupBuffer;
   ByteBuffer buffer_;
   ByteView input_;  // the unread part of buffer_
   ByteBuffer out_;

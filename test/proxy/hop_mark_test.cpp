@@ -1,0 +1,105 @@
+#include "proxy/hop_mark.h"
+
+#include <catch2/catch.hpp>
+#include <set>
+
+using namespace weir;
+
+namespace {
+
+rtmp::Request request_with(const std::string& hops, const std::string& id) {
+  auto object = amf0::Value::object();
+  object.set("weirHops", hops);
+  object.set("weirRequestId", id);
+  rtmp::Request request;
+  request.connect.push_back(object);
+  return request;
+}
+
+bool is_fresh(const std::string& id) {
+  return id.size() == 16 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("an id that follows a connection is taken over", "[hop_mark]") {
+  CHECK(hop_mark_of(request_with("", "3f00aa11-b_c.d:e")).id == "3f00aa11-b_c.d:e");
+  CHECK(hop_mark_of(request_with("", std::string(64, 'x'))).id == std::string(64, 'x'));
+}
+
+TEST_CASE("an id that is not fit for logs is replaced by a new one", "[hop_mark]") {
+  for (const std::string& bad : {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a\nb"),
+                                 std::string("a\"b"), std::string("a=b"), std::string("\x1b[31m"),
+                                 std::string("a\0b", 3), std::string("\xc3\xa4"), std::string("a,b")}) {
+    CHECK_FALSE(is_plain_id(bad));
+    CHECK(is_fresh(hop_mark_of(request_with("", bad)).id));
+  }
+}
+
+TEST_CASE("a request without marks, or with marks of another kind, gets a new id and no hops", "[hop_mark]") {
+  rtmp::Request bare;
+  CHECK(is_fresh(hop_mark_of(bare).id));
+  CHECK(hop_mark_of(bare).hops.empty());
+  auto object = amf0::Value::object();
+  object.set("weirHops", 7);
+  object.set("weirRequestId", true);
+  bare.connect = {object};
+  CHECK(is_fresh(hop_mark_of(bare).id));
+  CHECK(hop_mark_of(bare).hops.empty());
+  bare.connect = {"no object"};
+  CHECK(is_fresh(hop_mark_of(bare).id));
+}
+
+TEST_CASE("new ids differ", "[hop_mark]") {
+  std::set<std::string> ids;
+  for (int i = 0; i < 1000; ++i) ids.insert(random_id());
+  CHECK(ids.size() == 1000);
+  CHECK(std::ranges::all_of(ids, is_fresh));
+}
+
+TEST_CASE("every node adds itself and keeps the id", "[hop_mark]") {
+  const auto first = next_hop({.hops = "", .id = "x"}, "a", 8);
+  REQUIRE(first);
+  CHECK(first->hops == "a");
+  const auto second = next_hop(*first, "b", 8);
+  REQUIRE(second);
+  CHECK(second->hops == "a,b");
+  CHECK(second->id == "x");
+}
+
+TEST_CASE("a node that finds itself among the hops refuses", "[hop_mark]") {
+  for (const std::string hops : {"me", "me,b", "a,me,b", "a,me"}) {
+    const auto next = next_hop({.hops = hops, .id = ""}, "me", 8);
+    REQUIRE_FALSE(next);
+    CHECK(next.error().code == Errc::Loop);
+  }
+  for (const std::string hops : {"", "me2", "a,not-me", "ME"}) CHECK(next_hop({.hops = hops, .id = ""}, "me", 8));
+}
+
+TEST_CASE("as many hops as are allowed, and not one more", "[hop_mark]") {
+  CHECK(next_hop({.hops = "a,b", .id = ""}, "me", 3));
+  const auto next = next_hop({.hops = "a,b,c", .id = ""}, "me", 3);
+  REQUIRE_FALSE(next);
+  CHECK(next.error().code == Errc::Loop);
+}
+
+TEST_CASE("hops from outside that are not fit for logs are not repeated in them", "[hop_mark][.bug]") {
+  const auto next = next_hop(hop_mark_of(request_with("a,\nreason=none,me", "x")), "me", 8);
+  if (!next) CHECK(next.error().text.find('\n') == std::string::npos);
+}
+
+TEST_CASE("marks are set on a connect object and read back by the next node", "[hop_mark]") {
+  rtmp::Request request;
+  auto object = amf0::Value::object();
+  object.set("app", "live");
+  set_hop_mark(object, {.hops = "a", .id = "x"});
+  set_hop_mark(object, {.hops = "a,b", .id = "x"});
+  CHECK(object.properties().size() == 3);
+  request.connect = {object};
+  const auto mark = hop_mark_of(request);
+  CHECK(mark.hops == "a,b");
+  CHECK(mark.id == "x");
+  amf0::Value text("no object");
+  set_hop_mark(text, mark);
+  CHECK(text == amf0::Value("no object"));
+}
