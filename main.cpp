@@ -117,7 +117,8 @@ Router make_router(const Config& config) {
                  .backoff = config.duration("origin.eject"),
                  .backoff_cap = config.duration("origin.eject_max"),
                  .max = static_cast<std::size_t>(config.integer("origin.max"))},
-                Balancer(*parse_balance(config.text("balance"))), std::make_unique<MemoryRouteStore>(routes));
+                Balancer(*parse_balance(config.text("balance"))),
+                std::make_unique<MemoryRouteStore>(routes));
   for (const auto& section : config.upstreams()) {
     auto configured = router.configure(upstream_of(section));
     if (!configured) throw ConfigError("upstream." + section.name + ": " + configured.error().text);
@@ -131,7 +132,8 @@ struct OpenPorts {
 };
 
 std::string shown(const Endpoint& endpoint) {
-  return to_string({.host = endpoint.host.empty() ? "127.0.0.1" : endpoint.host, .port = endpoint.port});
+  return to_string(
+      {.host = endpoint.host.empty() ? "127.0.0.1" : endpoint.host, .port = endpoint.port});
 }
 
 void print_welcome(const Config& config, const OpenPorts& ports) {
@@ -150,18 +152,21 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
   std::fflush(stdout);
 }
 
-std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node, Metrics& metrics,
-                                                  Routing& routing) {
+std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
+                                                  Metrics& metrics, Routing& routing) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
   handlers.upstreams = [&routing] {
-    auto states = routing.ask_from_outside([](Router& router) { return router.snapshot(Clock::now()); }, kAnswer);
+    auto states = routing.ask_from_outside(
+        [](Router& router) { return router.snapshot(Clock::now()); }, kAnswer);
     return states.value_or(std::vector<UpstreamState>{});
   };
   SystemApi::Options options;
   options.allow = config.networks("system.allow");
-  options.identity = {
-      .server = node, .service = random_id(), .pid = std::to_string(::getpid()), .version = WEIR_VERSION};
+  options.identity = {.server = node,
+                      .service = random_id(),
+                      .pid = std::to_string(::getpid()),
+                      .version = WEIR_VERSION};
   std::vector<std::unique_ptr<SystemApi>> apis;
   auto open = [&](const std::string& option) {
     const auto endpoint = config.listen(option);
@@ -173,7 +178,8 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
   open("listen.api");
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     auto answer = routing.ask_from_outside(
-        [&registration](Router& router) { return router.heartbeat(registration, Clock::now()); }, kAnswer);
+        [&registration](Router& router) { return router.heartbeat(registration, Clock::now()); },
+        kAnswer);
     if (!answer) return std::unexpected(answer.error());
     return *answer;
   };
@@ -183,7 +189,8 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
 
 std::size_t worker_count(const Config& config) {
   const auto wanted = config.integer("workers");
-  return wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1U, std::thread::hardware_concurrency());
+  return wanted > 0 ? static_cast<std::size_t>(wanted)
+                    : std::max(1U, std::thread::hardware_concurrency());
 }
 
 // Until the operator wants it to end. REQUIRES: the signals are blocked in all threads.
@@ -200,7 +207,8 @@ int run(const Config& config) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  log::init(log::level_named(config.text("log.level")), log::format_named(config.text("log.format")));
+  log::init(log::level_named(config.text("log.level")),
+            log::format_named(config.text("log.format")));
   for (const auto& warning : config.warnings()) log::warn(warning);
   const std::string node = config.text("node.id").empty() ? random_id() : config.text("node.id");
   const bool edge = config.text("role") == "edge";
@@ -213,8 +221,9 @@ int run(const Config& config) {
   Routing routing(loops[0], make_router(config));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
                       static_cast<std::size_t>(config.integer("limits.per_address")));
-  auto connections = metrics.sample(Metrics::Type::Gauge, "weir_connections", "Client connections.", {},
-                                    [&] { return static_cast<double>(admission.connections()); });
+  auto connections =
+      metrics.sample(Metrics::Type::Gauge, "weir_connections", "Client connections.", {},
+                     [&] { return static_cast<double>(admission.connections()); });
   auto refused = metrics.sample(Metrics::Type::Counter, "weir_connections_refused_total",
                                 "Connections closed because a limit was reached.", {},
                                 [&] { return static_cast<double>(admission.refused()); });
@@ -223,11 +232,11 @@ int run(const Config& config) {
   std::unique_ptr<EdgeNode> edge_node;
   std::unique_ptr<ProxyNode> proxy_node;
   if (edge)
-    edge_node = std::make_unique<EdgeNode>(loops, edge_options(config, node), routing, admission, metrics,
-                                           EdgeNode::Ports{ports.rtmp, ports.http});
+    edge_node = std::make_unique<EdgeNode>(loops, edge_options(config, node), routing, admission,
+                                           metrics, EdgeNode::Ports{ports.rtmp, ports.http});
   else
-    proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node), routing, admission, metrics,
-                                             ProxyNode::Ports{ports.rtmp, ports.http});
+    proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node), routing, admission,
+                                             metrics, ProxyNode::Ports{ports.rtmp, ports.http});
   auto apis = open_apis(config, node, metrics, routing);
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});
@@ -253,9 +262,13 @@ int main(int argc, char** argv) {
   try {
     const CommandLine line = parse_command_line({argv + 1, argv + argc});
     switch (line.verb) {
-      case CommandLine::Verb::Help: std::fputs(help_text(line.help_topic).c_str(), stdout); return 0;
+      case CommandLine::Verb::Help:
+        std::fputs(help_text(line.help_topic).c_str(), stdout);
+        return 0;
       case CommandLine::Verb::Version: std::puts(version_text().c_str()); return 0;
-      case CommandLine::Verb::PrintDefaultConfig: std::fputs(default_config_text().c_str(), stdout); return 0;
+      case CommandLine::Verb::PrintDefaultConfig:
+        std::fputs(default_config_text().c_str(), stdout);
+        return 0;
       case CommandLine::Verb::PrintConfig: std::fputs(load(line).print().c_str(), stdout); return 0;
       case CommandLine::Verb::CheckConfig: load(line); return 0;
       case CommandLine::Verb::Demo: return run_demo(line);

@@ -43,7 +43,8 @@ Gop::Role Gop::add_audio(const flv::Tag& tag) {
   if (info.channel_config) return add_header(kAudioChannels + info.track, tag);
   if (!last_video_ms_) last_video_ms_ = tag.timestamp_ms;
   const auto since_video = static_cast<std::int32_t>(tag.timestamp_ms - *last_video_ms_);
-  const bool audio_only = !expects(flv::TagType::Video) || since_video > static_cast<std::int32_t>(kAudioOnlyAfterMs);
+  const bool audio_only =
+      !expects(flv::TagType::Video) || since_video > static_cast<std::int32_t>(kAudioOnlyAfterMs);
   return add_media(tag, audio_only);
 }
 

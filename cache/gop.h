@@ -1,14 +1,16 @@
 // cache/gop.h
 // The packets of a stream since its newest keyframe, and the headers a decoder needs before them.
 //
-// From here the log of a further protocol is built when its first viewer comes, so a stream costs only the
-// protocols in which it is watched.
+// From here the log of a further protocol is built when its first viewer comes, so a stream costs
+// only the protocols in which it is watched.
 //
-// A stream without video starts anew with each audio packet: any of them is a place to join. It counts as one when
-// its metadata announces no video, or no video has come for kAudioOnlyAfterMs of its own time.
+// A stream without video starts anew with each audio packet: any of them is a place to join. It
+// counts as one when its metadata announces no video, or no video has come for kAudioOnlyAfterMs of
+// its own time.
 //
-// Threading: the stream's home loop. Bounds: `max_bytes` of bodies; a longer group is let go whole, and
-// joining waits for the next keyframe. Headers: one of each kind and track, at most kMaxHeaders.
+// Threading: the stream's home loop. Bounds: `max_bytes` of bodies; a longer group is let go whole,
+// and joining waits for the next keyframe. Headers: one of each kind and track, at most
+// kMaxHeaders.
 #pragma once
 
 #include <memory>
@@ -61,8 +63,8 @@ class Gop {
 
   flv::Codec video_codec() const { return video_codec_; }
   flv::Codec audio_codec() const { return audio_codec_; }
-  // Whether there is such media, or may be: seen, or announced by the metadata, or all is still unknown. Players
-  // wait long for what an FLV header claims, and miss what it does not.
+  // Whether there is such media, or may be: seen, or announced by the metadata, or all is still
+  // unknown. Players wait long for what an FLV header claims, and miss what it does not.
   bool expects(flv::TagType type) const;
 
  private:

@@ -14,7 +14,8 @@ LogBlock::LogBlock(ByteView message) : LogBlock(0, message.size()) {
 }
 
 std::uint8_t* LogBlock::room_for(std::size_t size) {
-  const bool fits = size <= capacity_ - size_ && messages_.load(std::memory_order_relaxed) < kMaxMessages;
+  const bool fits =
+      size <= capacity_ - size_ && messages_.load(std::memory_order_relaxed) < kMaxMessages;
   return fits ? data_.get() + size_ : nullptr;
 }
 

@@ -1,8 +1,9 @@
 // cache/log_block.h
-// One contiguous piece of a stream log: whole messages only, none of which goes on in another block.
+// One contiguous piece of a stream log: whole messages only, none of which goes
+// on in another block.
 //
-// Threading: written by the stream's home loop alone, at its end. Any loop may read the bytes and boundaries
-// of messages that a LogView has shown it: they never change and never move.
+// Threading: written by the stream's home loop alone, at its end. Any loop may read the bytes and
+// boundaries of messages that a LogView has shown it: they never change and never move.
 // Bounds: `capacity` bytes and kMaxMessages boundaries, both set aside at birth.
 #pragma once
 
@@ -31,8 +32,8 @@ class LogBlock {
   void end_message(std::size_t size);
   std::size_t size() const { return size_; }
 
-  // Any loop: where the message ends in which `offset` (from the block's first byte) lies; `offset` itself if
-  // a message begins there. REQUIRES: offset lies in what was shown.
+  // Any loop: where the message ends in which `offset` (from the block's first byte) lies; `offset`
+  // itself if a message begins there. REQUIRES: offset lies in what was shown.
   std::uint32_t message_end(std::uint32_t offset) const;
 
  private:

@@ -1,6 +1,6 @@
 // cache/media_log.h
-// A StreamLog and the format its messages are written in. Each packet is serialised here, once, for all
-// viewers of the format.
+// A StreamLog and the format its messages are written in. Each packet is
+// serialised here, once, for all viewers of the format.
 //
 // Threading and bounds: the StreamLog's.
 #pragma once

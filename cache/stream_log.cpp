@@ -41,8 +41,8 @@ void StreamLog::trim(Clock::time_point now) {
   std::size_t count = 0;
   for (; count + 1 < kept_.size(); ++count) {
     const std::uint64_t end = kept_[count + 1].block->begin();
-    const bool unneeded = (!view_.keyframe || end <= *view_.keyframe) &&
-                          now - kept_[count].written > limits_.window;
+    const bool unneeded =
+        (!view_.keyframe || end <= *view_.keyframe) && now - kept_[count].written > limits_.window;
     if (!unneeded && bytes_ <= limits_.max_bytes) break;
     bytes_ -= kept_[count].capacity;
   }
@@ -62,7 +62,9 @@ namespace {
 // The block in which `offset` lies, or the last one. REQUIRES: offset is not before the first.
 BlockList::const_iterator find_block(const BlockList& blocks, std::uint64_t offset) {
   if (offset >= blocks.back()->begin()) return blocks.end() - 1;
-  return std::ranges::upper_bound(blocks, offset, {}, [](const BlockRef& each) { return each->begin(); }) - 1;
+  return std::ranges::upper_bound(blocks, offset, {},
+                                  [](const BlockRef& each) { return each->begin(); }) -
+         1;
 }
 
 }  // namespace
@@ -75,9 +77,7 @@ Cursor Cursor::start(const LogView& view) {
   return cursor;
 }
 
-bool Cursor::lost(const LogView& view) const {
-  return offset_ < view.blocks->front()->begin();
-}
+bool Cursor::lost(const LogView& view) const { return offset_ < view.blocks->front()->begin(); }
 
 bool Cursor::inside_message() const {
   if (preamble_) return preamble_sent_ > 0;
@@ -102,7 +102,8 @@ std::size_t Cursor::pieces(const LogView& view, std::span<iovec> out, bool& jump
   if (!view.blocks) return 0;
   std::size_t count = 0;
   auto add = [&](const LogBlock& block, std::uint64_t from, std::uint64_t to) {
-    out[count++] = {.iov_base = const_cast<std::uint8_t*>(block.data()) + from, .iov_len = to - from};
+    out[count++] = {.iov_base = const_cast<std::uint8_t*>(block.data()) + from,
+                    .iov_len = to - from};
   };
   if (lost(view)) {
     if (preamble_ && preamble_sent_ > 0) {
@@ -124,9 +125,11 @@ std::size_t Cursor::pieces(const LogView& view, std::span<iovec> out, bool& jump
   if (preamble_) add(*preamble_, preamble_sent_, preamble_->size());
   const auto& blocks = *view.blocks;
   std::uint64_t from = offset_;
-  for (auto block = find_block(blocks, offset_); block != blocks.end() && count < out.size() && from < view.committed; ++block) {
+  for (auto block = find_block(blocks, offset_);
+       block != blocks.end() && count < out.size() && from < view.committed; ++block) {
     const auto next = block + 1;
-    const std::uint64_t end = next == blocks.end() ? view.committed : std::min(view.committed, (*next)->begin());
+    const std::uint64_t end =
+        next == blocks.end() ? view.committed : std::min(view.committed, (*next)->begin());
     if (end > from) add(**block, from - (*block)->begin(), end - (*block)->begin());
     from = end;
   }

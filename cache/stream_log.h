@@ -5,16 +5,18 @@
 //     [headers]    [..K p p p p p p p][p p K p p p p p p][p p p p ......]
 //                       ▲cursor            ▲keyframe            ▲committed
 //
-// A stream is serialised once; a viewer is a cursor here, so replication copies no media and allocates
-// nothing. Why bytes and not packets: a flush is then one sendmsg of a few contiguous pieces, and the
-// kernel's cost per write is what limits viewers per core.
+// A stream is serialised once; a viewer is a cursor here, so replication copies no media and
+// allocates nothing. Why bytes and not packets: a flush is then one sendmsg of a few contiguous
+// pieces, and the kernel's cost per write is what limits viewers per core.
 //
-// The preamble is what a player must have before a keyframe (metadata, codec configuration), as it was when
-// that keyframe came; configuration that changes later stands in the log itself, in its place.
+// The preamble is what a player must have before a keyframe (metadata, codec configuration), as it
+// was when that keyframe came; configuration that changes later stands in the log itself, in its
+// place.
 //
-// Threading: StreamLog belongs to the stream's home loop. A LogView is a value; it may be sent to any loop
-// and what it shows never changes. Bounds: blocks older than both the newest keyframe and `window` are let
-// go, and any block but the last beyond `max_bytes`. A cursor left behind holds the one block it is in.
+// Threading: StreamLog belongs to the stream's home loop. A LogView is a value; it may be sent to
+// any loop and what it shows never changes. Bounds: blocks older than both the newest keyframe and
+// `window` are let go, and any block but the last beyond `max_bytes`. A cursor left behind holds
+// the one block it is in.
 #pragma once
 
 #include <sys/uio.h>
@@ -31,10 +33,11 @@ using BlockList = std::vector<BlockRef>;
 
 // What a loop may read of a log.
 struct LogView {
-  std::shared_ptr<const BlockList> blocks;  // ascending, without gaps; null before the first message
-  std::uint64_t committed = 0;              // end of the last whole message
-  std::optional<std::uint64_t> keyframe;    // begin of the newest one, if the log still has it
-  BlockRef preamble;                        // goes before `keyframe`; may be null
+  std::shared_ptr<const BlockList>
+      blocks;                             // ascending, without gaps; null before the first message
+  std::uint64_t committed = 0;            // end of the last whole message
+  std::optional<std::uint64_t> keyframe;  // begin of the newest one, if the log still has it
+  BlockRef preamble;                      // goes before `keyframe`; may be null
 };
 
 class StreamLog {
@@ -84,8 +87,9 @@ class Cursor {
   // At the preamble of the newest keyframe. REQUIRES: view.keyframe.
   static Cursor start(const LogView& view);
 
-  // Up to out.size() pieces to send next, in order; 0 when there is nothing new. A cursor whose block the view
-  // has let go gets the rest of its message, then jumps to the newest keyframe: `jumped` tells.
+  // Up to out.size() pieces to send next, in order; 0 when there is nothing new. A cursor whose
+  // block the view has let go gets the rest of its message, then jumps to the newest keyframe:
+  // `jumped` tells.
   std::size_t pieces(const LogView& view, std::span<iovec> out, bool& jumped);
   // `bytes` of what pieces() gave have been sent.
   void advance(const LogView& view, std::size_t bytes);
@@ -99,9 +103,9 @@ class Cursor {
   bool lost(const LogView& view) const;
   bool jump(const LogView& view);
 
-  BlockRef preamble_;        // while it is being sent, else null
-  BlockRef last_preamble_;   // what this viewer had last
-  BlockRef block_;           // holds what `offset_` points into; null at a boundary not yet looked up
+  BlockRef preamble_;       // while it is being sent, else null
+  BlockRef last_preamble_;  // what this viewer had last
+  BlockRef block_;  // holds what `offset_` points into; null at a boundary not yet looked up
   std::uint64_t offset_ = 0;
   std::uint32_t preamble_sent_ = 0;
 };

@@ -1,9 +1,10 @@
 // cache/timeline.h
 // Timestamps of a stream whose source may change: what viewers see never runs back.
 //
-// The first source's own timestamps are kept, so that every edge shows the same ones. What a later source sends
-// goes on where the earlier one ended; and so does a source that jumps, because its publisher came back or its
-// clock was set. Audio and video keep the distance that their source gave them.
+// The first source's own timestamps are kept, so that every edge shows the same ones. What a later
+// source sends goes on where the earlier one ended; and so does a source that jumps, because its
+// publisher came back or its clock was set. Audio and video keep the distance that their source
+// gave them.
 //
 // Threading: a value of the home loop. All arithmetic is modulo 2^32, as RTMP's is.
 #pragma once
@@ -19,7 +20,8 @@ class Timeline {
  public:
   static constexpr std::int32_t kJumpAheadMs = 10'000;  // further than any pause that is meant
   static constexpr std::int32_t kJumpBackMs = 500;      // within one kind of media; less is jitter
-  static constexpr std::uint32_t kStepMs = 20;  // between the last packet of one source and the first of the next
+  static constexpr std::uint32_t kStepMs =
+      20;  // between the last packet of one source and the first of the next
 
   std::uint32_t map(flv::TagType type, std::uint32_t source_ms) {
     Track& track = type == flv::TagType::Video ? video_ : audio_;
@@ -51,7 +53,9 @@ class Timeline {
     std::uint32_t mapped_ms = 0;
   };
 
-  static std::int32_t distance(std::uint32_t from, std::uint32_t to) { return static_cast<std::int32_t>(to - from); }
+  static std::int32_t distance(std::uint32_t from, std::uint32_t to) {
+    return static_cast<std::int32_t>(to - from);
+  }
   static bool before(std::uint32_t a, std::uint32_t b) { return distance(b, a) < 0; }
 
   static bool jumps(const Track& track, std::uint32_t source_ms) {

@@ -1,6 +1,6 @@
 // common/bytes.h
-// The words for raw memory, and big-endian numbers in it. Every format weir speaks is big-endian, but for the
-// one little-endian field of RTMP (load_le32).
+// The words for raw memory, and big-endian numbers in it. Every format weir speaks
+// is big-endian, but for the one little-endian field of RTMP (load_le32).
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,8 @@ inline std::uint32_t load_le32(const std::uint8_t* p) {
   return std::uint32_t{p[3]} << 24 | std::uint32_t{p[2]} << 16 | std::uint32_t{p[1]} << 8 | p[0];
 }
 
-// REQUIRES: as much writable room at `p` as the name says. Each returns the byte after what it wrote.
+// REQUIRES: as much writable room at `p` as the name says. Each returns the byte after what it
+// wrote.
 inline std::uint8_t* store_be16(std::uint8_t* p, std::uint32_t value) {
   p[0] = static_cast<std::uint8_t>(value >> 8);
   p[1] = static_cast<std::uint8_t>(value);

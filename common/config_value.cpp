@@ -145,25 +145,19 @@ Parsed<void> check_value(Kind kind, std::string_view allowed, std::string_view v
   if (auto text = check_text(value); !text) return text;
   switch (kind) {
     case Kind::Text:
-    case Kind::Secret:
-      return {};
+    case Kind::Secret: return {};
     case Kind::Boolean: {
       if (const auto parsed = parse_boolean(value); !parsed) return std::unexpected(parsed.error());
       return {};
     }
-    case Kind::Integer:
-      return check_range(allowed, value, parse_integer);
-    case Kind::Number:
-      return check_range(allowed, value, parse_number);
-    case Kind::Size:
-      return check_range(allowed, value, parse_size);
-    case Kind::Duration:
-      return check_range(allowed, value, parse_duration);
+    case Kind::Integer: return check_range(allowed, value, parse_integer);
+    case Kind::Number: return check_range(allowed, value, parse_number);
+    case Kind::Size: return check_range(allowed, value, parse_size);
+    case Kind::Duration: return check_range(allowed, value, parse_duration);
     case Kind::Choice:
       if (is_word_of(allowed, value)) return {};
       return bad(value, fmt::format("is none of {}", allowed));
-    case Kind::Listen:
-      return check_endpoint(value, [](auto text) { return parse_listen(text); });
+    case Kind::Listen: return check_endpoint(value, [](auto text) { return parse_listen(text); });
     case Kind::Remote:
       return check_endpoint(value, [](auto text) { return parse_endpoint(text, "host"); });
     case Kind::CidrList: {
@@ -183,28 +177,17 @@ bool is_word_of(std::string_view allowed, std::string_view value) {
 
 std::string describe(Kind kind, std::string_view allowed) {
   switch (kind) {
-    case Kind::Text:
-      return "text";
-    case Kind::Secret:
-      return "text, never shown";
-    case Kind::Boolean:
-      return "on or off";
-    case Kind::Integer:
-      return fmt::format("whole number, {}", allowed);
-    case Kind::Number:
-      return fmt::format("number, {}", allowed);
-    case Kind::Size:
-      return fmt::format("size, {}", allowed);
-    case Kind::Duration:
-      return fmt::format("duration, {}", allowed);
-    case Kind::Choice:
-      return std::string(allowed);
-    case Kind::Listen:
-      return "port, host:port, [v6]:port, or empty for off";
-    case Kind::Remote:
-      return "port or host:port, or empty for none";
-    case Kind::CidrList:
-      return "networks, comma separated; also loopback, private";
+    case Kind::Text: return "text";
+    case Kind::Secret: return "text, never shown";
+    case Kind::Boolean: return "on or off";
+    case Kind::Integer: return fmt::format("whole number, {}", allowed);
+    case Kind::Number: return fmt::format("number, {}", allowed);
+    case Kind::Size: return fmt::format("size, {}", allowed);
+    case Kind::Duration: return fmt::format("duration, {}", allowed);
+    case Kind::Choice: return std::string(allowed);
+    case Kind::Listen: return "port, host:port, [v6]:port, or empty for off";
+    case Kind::Remote: return "port or host:port, or empty for none";
+    case Kind::CidrList: return "networks, comma separated; also loopback, private";
   }
   return {};
 }

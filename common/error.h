@@ -1,8 +1,9 @@
 // common/error.h
 // How anything that a peer, the network or the kernel does wrong is told: as a value.
 //
-// Result<T> is checked where it is received. Only start-up throws (ConfigError in common/config.h), and
-// only our own bugs abort (CHECK in common/check.h). The text is for the log: one line, no secrets.
+// Result<T> is checked where it is received. Only start-up throws (ConfigError in common/config.h),
+// and only our own bugs abort (CHECK in common/check.h). The text is for the log: one line, no
+// secrets.
 #pragma once
 
 #include <expected>

@@ -25,7 +25,8 @@ Result<Address> address_of(const Endpoint& endpoint) {
 
 }  // namespace
 
-std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint, std::size_t loops) {
+std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
+                          std::size_t loops) {
   std::vector<int> descriptors;
   if (!endpoint) return descriptors;
   auto address = address_of(*endpoint);

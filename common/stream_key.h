@@ -9,9 +9,11 @@
 //     http://A.ORG/live/cam.m3u8                         ┘
 //
 // The rules
-// - vhost: the first non-empty `vhost=` argument, else `domain=`, else the host. Lower case, without
+// - vhost: the first non-empty `vhost=` argument, else `domain=`, else the host. Lower case,
+//   without
 //   port and trailing dot. An IP address, a name without a dot and no name at all are the default.
-// - app and stream: joined and split again at the last slash, since in RTMP either may hold slashes.
+// - app and stream: joined and split again at the last slash, since in RTMP either may hold
+//   slashes.
 //   Repeated, leading and (RTMP only) trailing slashes are dropped, and Flash's `_definst_`.
 // - arguments are no part of the key. They travel upstream as they came, the app's before the
 //   stream's. They may hang on app, stream or tcUrl; `app?vhost=x/stream` and `app...vhost...x` too.

@@ -31,7 +31,8 @@ constexpr auto kWindUp = 8s;
 std::uint16_t free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const Address any = *Address::parse("127.0.0.1", 0);
-  if (fd < 0 || ::bind(fd, any.raw(), any.length()) != 0) throw ConfigError("demo: no free port on 127.0.0.1");
+  if (fd < 0 || ::bind(fd, any.raw(), any.length()) != 0)
+    throw ConfigError("demo: no free port on 127.0.0.1");
   const std::uint16_t port = Address::of_socket(fd).port();
   ::close(fd);
   return port;
@@ -68,7 +69,8 @@ class Demo {
     const Endpoint proxy_http{"127.0.0.1", free_port()};
     const Endpoint proxy_system{"127.0.0.1", free_port()};
     start_node("origin", "edge", origin_rtmp, origin_http, {}, {});
-    start_node("proxy", "proxy", proxy_rtmp, proxy_http, proxy_system, upstream("origin", origin_rtmp, origin_http));
+    start_node("proxy", "proxy", proxy_rtmp, proxy_http, proxy_system,
+               upstream("origin", origin_rtmp, origin_http));
     start_edge(upstream("proxy", proxy_rtmp, proxy_http));
     for (const Endpoint& endpoint : {origin_rtmp, proxy_rtmp, *edge_rtmp, *edge_http})
       if (!wait_until_answers(endpoint)) return failed();
@@ -95,8 +97,8 @@ class Demo {
             "--set", section + "http=" + std::to_string(http.port)};
   }
 
-  void start_node(const std::string& name, const std::string& role, const Endpoint& rtmp, const Endpoint& http,
-                  const std::optional<Endpoint>& system, const Words& more) {
+  void start_node(const std::string& name, const std::string& role, const Endpoint& rtmp,
+                  const Endpoint& http, const std::optional<Endpoint>& system, const Words& more) {
     Words words{"/proc/self/exe", "--role=" + role};
     auto set = [&](const std::string& key, const std::string& value) {
       words.insert(words.end(), {"--set", key + "=" + value});
@@ -104,7 +106,8 @@ class Demo {
     set("listen.rtmp", to_string(rtmp));
     set("listen.http", to_string(http));
     set("listen.system", system ? to_string(*system) : "");
-    for (const char* off : {"listen.api", "listen.webrtc", "listen.srt", "listen.rtsp"}) set(off, "");
+    for (const char* off : {"listen.api", "listen.webrtc", "listen.srt", "listen.rtsp"})
+      set(off, "");
     set("log.level", "warn");
     set("workers", "1");
     words.insert(words.end(), more.begin(), more.end());
@@ -120,11 +123,39 @@ class Demo {
   }
 
   void start_source(const Endpoint& to) {
-    start("source",
-          {"ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i",
-           "testsrc2=size=640x360:rate=25", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100", "-c:v",
-           "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "800k",
-           "-c:a", "aac", "-b:a", "64k", "-f", "flv", "rtmp://" + to_string(to) + "/live/demo"});
+    start("source", {"ffmpeg",
+                     "-hide_banner",
+                     "-loglevel",
+                     "error",
+                     "-nostdin",
+                     "-re",
+                     "-f",
+                     "lavfi",
+                     "-i",
+                     "testsrc2=size=640x360:rate=25",
+                     "-f",
+                     "lavfi",
+                     "-i",
+                     "sine=frequency=440:sample_rate=44100",
+                     "-c:v",
+                     "libx264",
+                     "-preset",
+                     "ultrafast",
+                     "-tune",
+                     "zerolatency",
+                     "-pix_fmt",
+                     "yuv420p",
+                     "-g",
+                     "50",
+                     "-b:v",
+                     "800k",
+                     "-c:a",
+                     "aac",
+                     "-b:a",
+                     "64k",
+                     "-f",
+                     "flv",
+                     "rtmp://" + to_string(to) + "/live/demo"});
   }
 
   void start(const std::string& name, const Words& words) {
@@ -151,7 +182,8 @@ class Demo {
   // Notes who has ended. The source may be missing, or end: the cluster stays.
   void reap() {
     int status = 0;
-    for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0; pid = ::waitpid(-1, &status, WNOHANG)) {
+    for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0;
+         pid = ::waitpid(-1, &status, WNOHANG)) {
       const std::string name = parts_[pid];
       parts_.erase(pid);
       const bool missing = WIFEXITED(status) && WEXITSTATUS(status) == kCannotStart;
@@ -180,15 +212,17 @@ class Demo {
     return 1;
   }
 
-  void print(const Config& edge, const Endpoint& proxy_rtmp, const Endpoint& proxy_http, const Endpoint& proxy_system,
-             const Endpoint& origin_rtmp, const Endpoint& origin_http) const {
+  void print(const Config& edge, const Endpoint& proxy_rtmp, const Endpoint& proxy_http,
+             const Endpoint& proxy_system, const Endpoint& origin_rtmp,
+             const Endpoint& origin_http) const {
     auto url = [](const char* scheme, Endpoint at, const char* path) {
       if (at.host.empty()) at.host = "127.0.0.1";
       return std::string(scheme) + "://" + to_string(at) + path;
     };
     const Endpoint edge_rtmp = *edge.listen("listen.rtmp");
     const Endpoint edge_http = *edge.listen("listen.http");
-    std::printf("weir demo: publishers ─► proxy ─► origin; viewers ◄─ edge ◄─ proxy. Ctrl-C ends it.\n\n");
+    std::printf(
+        "weir demo: publishers ─► proxy ─► origin; viewers ◄─ edge ◄─ proxy. Ctrl-C ends it.\n\n");
     std::printf("  publish            %s\n", url("rtmp", proxy_rtmp, "/live/demo").c_str());
     std::printf("  play from edge     %s\n", url("rtmp", edge_rtmp, "/live/demo").c_str());
     std::printf("                     %s\n", url("http", edge_http, "/live/demo.flv").c_str());
@@ -204,7 +238,8 @@ class Demo {
 
   int watch() {
     const bool limited = line_.demo_seconds.has_value();
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(line_.demo_seconds.value_or(0));
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::seconds(line_.demo_seconds.value_or(0));
     while (!dead_) {
       const auto now = std::chrono::steady_clock::now();
       if (limited && now >= end) return 0;

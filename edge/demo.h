@@ -4,8 +4,9 @@
 //     ffmpeg's test picture ─► proxy ─► origin (an edge without upstream)
 //     your player ◄─ edge ◄──────┘
 //
-// Each is a process of its own, of this same binary. The edge listens where the configuration says, the others
-// on free ports. All end when one of them does, on SIGINT or SIGTERM, or after --seconds.
+// Each is a process of its own, of this same binary. The edge listens where the configuration says,
+// the others on free ports. All end when one of them does, on SIGINT or SIGTERM, or after
+// --seconds.
 #pragma once
 
 #include <string>

@@ -16,10 +16,10 @@ struct EdgeNode::PerLoop {
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of its time that a loop worked lately.", label,
                                       [&on] { return on.utilisation(); }));
-    samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_merge_window_seconds",
-                                      "How long media is collected before viewers are flushed.", label, [this] {
-                                        return std::chrono::duration<double>(window.current()).count();
-                                      }));
+    samples.push_back(registry.sample(
+        Metrics::Type::Gauge, "weir_merge_window_seconds",
+        "How long media is collected before viewers are flushed.", label,
+        [this] { return std::chrono::duration<double>(window.current()).count(); }));
   }
 
   Loop& loop;
@@ -46,8 +46,8 @@ std::unique_ptr<Listener> listen(StreamHub& hub, int fd, Admission& admission, S
 
 }  // namespace
 
-EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission, Metrics& metrics,
-                   const Ports& ports)
+EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
+                   Metrics& metrics, const Ports& ports)
     : loops_(loops), options_(std::move(options)) {
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {

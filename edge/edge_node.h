@@ -1,7 +1,8 @@
 // edge/edge_node.h
 // The edge role, put together: on every loop a hub for streams and listeners for clients.
 //
-// Threading: made and let go by main's thread, which runs each part on its loop. Bounds: its parts'.
+// Threading: made and let go by main's thread, which runs each part on its loop. Bounds: its
+// parts'.
 #pragma once
 
 #include <memory>
@@ -22,8 +23,8 @@ class EdgeNode {
   };
 
   // REQUIRES: the loops run, and outlive this.
-  EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission, Metrics& metrics,
-           const Ports& ports);
+  EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
+           Metrics& metrics, const Ports& ports);
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.

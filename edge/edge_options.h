@@ -1,5 +1,6 @@
 // edge/edge_options.h
-// What the operator set for the edge role, in the units it is used in. Made by main from the configuration.
+// What the operator set for the edge role, in the units it is used in. Made by
+// main from the configuration.
 #pragma once
 
 #include <optional>

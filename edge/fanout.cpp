@@ -39,7 +39,8 @@ void Fanout::schedule(bool urgent) {
   const auto now = loop().now();
   MergeWindow& window = context_.window;
   window.review(loop().utilisation(), now);
-  const auto due = std::max(flushed_ + window.current(), urgent ? now : now + window.audio_patience());
+  const auto due =
+      std::max(flushed_ + window.current(), urgent ? now : now + window.audio_patience());
   if (due > now) {
     loop().arm(flush_timer_, due);
     return;

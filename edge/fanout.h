@@ -3,11 +3,11 @@
 //
 //     home loop: Stream ──StreamNews (views, state)──► Fanout ──one sendmsg each──► viewers
 //
-// News come at most once a turn. Viewers are flushed when the merge window has passed since the last flush,
-// all in one go: nothing else happens per viewer.
+// News come at most once a turn. Viewers are flushed when the merge window has passed since the
+// last flush, all in one go: nothing else happens per viewer.
 //
-// Threading: one loop's. Bounds: viewers by the process's admission; those who take nothing for stall_timeout
-// are ended by a look around once a second.
+// Threading: one loop's. Bounds: viewers by the process's admission; those who take nothing for
+// stall_timeout are ended by a look around once a second.
 #pragma once
 
 #include <array>
@@ -53,7 +53,8 @@ class Fanout final : private Timer, private TurnEnd {
   const StreamNews& news() const { return news_; }
   const LogView& view(Format format) const { return news_.views[static_cast<std::size_t>(format)]; }
 
-  // Until a viewer of `format` could start; at once if it can. Errors: why the stream is over, Timeout.
+  // Until a viewer of `format` could start; at once if it can. Errors: why the stream is over,
+  // Timeout.
   Task<Result<void>> startable(Format format, Deadline deadline);
   // REQUIRES: startable() has just succeeded.
   void admit(Format format, Arrival arrival);

@@ -21,12 +21,17 @@ std::vector<amf0::Value> connect_arguments(const StreamRequest& request, const E
 }
 
 // What an upstream says of the stream rather than of itself: another one would say no different.
-bool concerns_stream(Errc reason) { return reason == Errc::Busy || reason == Errc::Denied || reason == Errc::Loop; }
+bool concerns_stream(Errc reason) {
+  return reason == Errc::Busy || reason == Errc::Denied || reason == Errc::Loop;
+}
 
 }  // namespace
 
 Forwarder::Forwarder(Context context, StreamRequest request)
-    : context_(context), request_(std::move(request)), loop_(context.stream.loop()), changed_(loop_) {}
+    : context_(context),
+      request_(std::move(request)),
+      loop_(context.stream.loop()),
+      changed_(loop_) {}
 
 void Forwarder::stop() {
   stopped_ = true;
@@ -52,7 +57,8 @@ Task<Error> Forwarder::run() {
   milliseconds pause = context_.options.retry_min;
   Error ended{Errc::Cancelled, "stopped"};
   while (!stopped_) {
-    Dialer dialer(context_.routing, context_.resolver, context_.stream.key(), Protocol::Rtmp, context_.options.dial);
+    Dialer dialer(context_.routing, context_.resolver, context_.stream.key(), Protocol::Rtmp,
+                  context_.options.dial);
     auto dialed = co_await dialer.next();
     while (dialed && !stopped_) {
       ended = co_await publish(dialer, std::move(*dialed));
@@ -80,7 +86,8 @@ Task<Error> Forwarder::run() {
 Task<Error> Forwarder::publish(Dialer& dialer, Dialed dialed) {
   rtmp::Connection connection(std::move(dialed.socket), context_.options.rtmp);
   socket_ = &connection.socket();
-  RouteUse use(context_.routing, context_.stream.key(), dialed.upstream->id, [&socket = connection.socket()] { socket.close(); });
+  RouteUse use(context_.routing, context_.stream.key(), dialed.upstream->id,
+               [&socket = connection.socket()] { socket.close(); });
   std::uint32_t stream_id = 0;
   auto opened = co_await open(connection, dialed.endpoint, stream_id);
   Error ended{Errc::Cancelled, "stopped"};
@@ -119,7 +126,8 @@ Task<Result<void>> Forwarder::open(rtmp::Connection& connection, const Endpoint&
     if (!verdict) continue;
     // An _error to releaseStream or FCPublish, which some servers do not know, is no verdict.
     if (verdict->error && verdict->code.empty()) continue;
-    if (verdict->error) co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
+    if (verdict->error)
+      co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
     if (verdict->code == "NetStream.Publish.Start") co_return Result<void>{};
   }
   co_return fail(Errc::Protocol, "no answer to publish among many messages");
@@ -147,8 +155,9 @@ Task<Error> Forwarder::send_log(rtmp::Connection& connection, std::uint32_t stre
   Stream& stream = context_.stream;
   std::optional<Cursor> cursor;
   // A server that numbers its streams otherwise gets a copy with its own number in it.
-  rtmp::ChunkWalker walker(context_.options.rtmp, rtmp::kOutChunkSize,
-                           {.stream_id_from = rtmp::kMediaStreamId, .stream_id_to = stream_id, .on_command = {}});
+  rtmp::ChunkWalker walker(
+      context_.options.rtmp, rtmp::kOutChunkSize,
+      {.stream_id_from = rtmp::kMediaStreamId, .stream_id_to = stream_id, .on_command = {}});
   const bool copied = stream_id != rtmp::kMediaStreamId;
   while (connection.socket().is_open() && !stopped_) {
     const LogView view = stream.view(Format::Rtmp);
@@ -166,7 +175,8 @@ Task<Error> Forwarder::send_log(rtmp::Connection& connection, std::uint32_t stre
       continue;
     }
     const auto pieces = std::span(room).first(count);
-    auto sending = copied ? send_copy(connection.socket(), walker, pieces[0]) : send(connection.socket(), pieces);
+    auto sending = copied ? send_copy(connection.socket(), walker, pieces[0])
+                          : send(connection.socket(), pieces);
     auto sent = co_await sending;
     if (!sent) co_return sent.error();
     cursor->advance(view, *sent);
@@ -187,7 +197,8 @@ Task<Result<std::size_t>> Forwarder::send(Socket& socket, std::span<const iovec>
 }
 
 // All of one piece.
-Task<Result<std::size_t>> Forwarder::send_copy(Socket& socket, rtmp::ChunkWalker& walker, iovec piece) {
+Task<Result<std::size_t>> Forwarder::send_copy(Socket& socket, rtmp::ChunkWalker& walker,
+                                               iovec piece) {
   const auto* bytes = static_cast<const std::uint8_t*>(piece.iov_base);
   ByteBuffer copy(bytes, bytes + piece.iov_len);
   rtmp::Pieces patched;

@@ -1,12 +1,12 @@
 // edge/forwarder.h
 // Sends what is published to this edge on to an upstream, as any other publisher would.
 //
-// It reads the stream's RTMP log like a viewer: one copy of the media serves local viewers and upstream. When
-// the upstream breaks, it publishes to the next one from the newest keyframe on, and the local publisher
-// notices nothing.
+// It reads the stream's RTMP log like a viewer: one copy of the media serves local viewers and
+// upstream. When the upstream breaks, it publishes to the next one from the newest keyframe on, and
+// the local publisher notices nothing.
 //
-// Threading: the stream's home loop. Bounds: one connection; a deadline on everything; an upstream that takes
-// nothing for source_timeout is left.
+// Threading: the stream's home loop. Bounds: one connection; a deadline on everything; an upstream
+// that takes nothing for source_timeout is left.
 #pragma once
 
 #include <optional>
@@ -29,7 +29,8 @@ class Forwarder {
 
   Forwarder(Context context, StreamRequest request);
 
-  // Ends after stop(), when an upstream refuses the stream itself, or at first when none can be reached.
+  // Ends after stop(), when an upstream refuses the stream itself, or at first when none can be
+  // reached.
   Task<Error> run();
   void stop();
 
@@ -39,7 +40,8 @@ class Forwarder {
 
  private:
   Task<Error> publish(Dialer& dialer, Dialed dialed);
-  Task<Result<void>> open(rtmp::Connection& connection, const Endpoint& endpoint, std::uint32_t& stream_id);
+  Task<Result<void>> open(rtmp::Connection& connection, const Endpoint& endpoint,
+                          std::uint32_t& stream_id);
   Task<Error> send_log(rtmp::Connection& connection, std::uint32_t stream_id);
   Task<Result<std::size_t>> send(Socket& socket, std::span<const iovec> pieces);
   Task<Result<std::size_t>> send_copy(Socket& socket, rtmp::ChunkWalker& walker, iovec piece);

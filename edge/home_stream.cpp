@@ -8,8 +8,8 @@ namespace {
 constexpr milliseconds kReview{200};
 }  // namespace
 
-HomeStream::HomeStream(Context context, std::string key, StreamRequest request, Stream::Deliver deliver, Evict evict,
-                       std::function<void()> on_gone)
+HomeStream::HomeStream(Context context, std::string key, StreamRequest request,
+                       Stream::Deliver deliver, Evict evict, std::function<void()> on_gone)
     : context_(context),
       request_(std::move(request)),
       evict_(std::move(evict)),
@@ -56,8 +56,9 @@ std::optional<Error> HomeStream::verdict() const {
 }
 
 void HomeStream::start_puller() {
-  puller_ = std::make_unique<Puller>(
-      Puller::Context{stream_, context_.options, context_.metrics, context_.routing, context_.resolver}, request_);
+  puller_ = std::make_unique<Puller>(Puller::Context{stream_, context_.options, context_.metrics,
+                                                     context_.routing, context_.resolver},
+                                     request_);
   pulling_.start(run_puller());
 }
 
@@ -95,7 +96,8 @@ Task<Result<void>> HomeStream::accept_publisher(std::uint64_t publisher, StreamR
   stream_.begin_source();
   if (context_.options.standalone) co_return Result<void>{};
   forwarder_ = std::make_unique<Forwarder>(
-      Forwarder::Context{stream_, context_.options, context_.routing, context_.resolver}, std::move(request));
+      Forwarder::Context{stream_, context_.options, context_.routing, context_.resolver},
+      std::move(request));
   forwarding_.start(run_forwarder());
   auto accepted = co_await forwarder_->accepted(Deadline::max());
   if (!accepted) unpublish(publisher);
@@ -123,7 +125,8 @@ void HomeStream::unpublish(std::uint64_t publisher) {
 void HomeStream::finish(const Error& why) {
   if (finished()) return;
   stream_.finish(why);
-  log::info("stream ended", {{"stream", stream_.key()}, {"reason", name(why.code)}, {"error", why.text}});
+  log::info("stream ended",
+            {{"stream", stream_.key()}, {"reason", name(why.code)}, {"error", why.text}});
   if (publisher_ != 0) {
     evict_(publisher_, why);
     unpublish(publisher_);
@@ -139,7 +142,8 @@ Task<void> HomeStream::wind_up() {
   leave();
 }
 
-// on_gone destroys this stream. It has a turn of its own: loops hear of the end before, and so do publishers.
+// on_gone destroys this stream. It has a turn of its own: loops hear of the end before, and so do
+// publishers.
 void HomeStream::leave() {
   context_.loop.post([this] {
     if (publishing_ > 0) {

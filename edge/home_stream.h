@@ -4,8 +4,8 @@
 //     watched, nobody publishes here  ─► Puller          published here, upstreams exist ─► Forwarder
 //     nobody watches for `linger`     ─► end             no media when it should         ─► end, with a reason
 //
-// Looked after a few times a second rather than at each event: every rule is then one line of review(), and
-// none can be missed because two things happened at once.
+// Looked after a few times a second rather than at each event: every rule is then one line of
+// review(), and none can be missed because two things happened at once.
 //
 // Threading: the home loop. Bounds: one puller or one forwarder.
 #pragma once
@@ -30,14 +30,14 @@ class HomeStream final : private Timer {
   // Ends the publisher with that id, wherever its loop is.
   using Evict = std::function<void(std::uint64_t publisher, Error why)>;
 
-  HomeStream(Context context, std::string key, StreamRequest request, Stream::Deliver deliver, Evict evict,
-             std::function<void()> on_gone);
+  HomeStream(Context context, std::string key, StreamRequest request, Stream::Deliver deliver,
+             Evict evict, std::function<void()> on_gone);
   ~HomeStream();
 
   Stream& stream() { return stream_; }
 
-  // Takes the stream for a publisher, and waits for the upstream's verdict where there is one. Errors: Busy
-  // while another one is sending, and the upstream's.
+  // Takes the stream for a publisher, and waits for the upstream's verdict where there is one.
+  // Errors: Busy while another one is sending, and the upstream's.
   Task<Result<void>> publish(std::uint64_t publisher, StreamRequest request);
   void ingest(std::uint64_t publisher, const flv::Tag& tag);
   void unpublish(std::uint64_t publisher);

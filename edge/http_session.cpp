@@ -52,7 +52,7 @@ class HttpSession {
       headers.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
       headers.set("Access-Control-Allow-Headers", "*");
       auto sent = co_await client_.respond(http::simple_response(204, "", "", headers));
-      co_return sent && keep;
+      co_return sent&& keep;
     }
     auto wanted = understand(request);
     if (wanted && request.method == "GET") {
@@ -67,9 +67,11 @@ class HttpSession {
                                   {"reason", name(wanted.error().code)},
                                   {"error", wanted.error().text}});
     const int status = status_of(wanted.error().code);
-    const std::string body = request.method == "HEAD" ? std::string() : std::string(http::reason_phrase(status)) + "\n";
-    auto sent = co_await client_.respond(http::simple_response(status, "text/plain", body, headers));
-    co_return sent && keep;
+    const std::string body =
+        request.method == "HEAD" ? std::string() : std::string(http::reason_phrase(status)) + "\n";
+    auto sent =
+        co_await client_.respond(http::simple_response(status, "text/plain", body, headers));
+    co_return sent&& keep;
   }
 
   Result<StreamRequest> understand(const http::Request& request) {
@@ -93,7 +95,9 @@ class HttpSession {
   }
 
   Task<Result<void>> view(StreamRequest wanted) {
-    log::info("viewer asks", {{"id", id_}, {"peer", peer_.text()}, {"stream", wanted.name.key()}, {"protocol", "flv"}});
+    log::info(
+        "viewer asks",
+        {{"id", id_}, {"peer", peer_.text()}, {"stream", wanted.name.key()}, {"protocol", "flv"}});
     auto fanout = co_await hub_.join(std::move(wanted), Format::Flv);
     if (!fanout) co_return std::unexpected(fanout.error());
     const ByteView unread = client_.unread();
@@ -108,8 +112,8 @@ class HttpSession {
     co_return Result<void>{};
   }
 
-  // The response's head and the FLV file's. The body ends with the connection: like this all viewers get the
-  // same bytes.
+  // The response's head and the FLV file's. The body ends with the connection: like this all
+  // viewers get the same bytes.
   static ByteBuffer greeting(const StreamNews& news) {
     http::Response response{.status = 200, .reason = "OK"};
     response.headers = kOpenToAllOrigins;
@@ -133,7 +137,8 @@ class HttpSession {
 
 }  // namespace
 
-Task<void> serve_http(StreamHub& hub, std::unique_ptr<Socket> socket, std::shared_ptr<void> admission) {
+Task<void> serve_http(StreamHub& hub, std::unique_ptr<Socket> socket,
+                      std::shared_ptr<void> admission) {
   HttpSession session(hub, std::move(socket), std::move(admission));
   co_await session.run();
 }

@@ -11,6 +11,7 @@
 namespace weir {
 
 // `admission` is given back when the client has gone.
-Task<void> serve_http(StreamHub& hub, std::unique_ptr<Socket> socket, std::shared_ptr<void> admission);
+Task<void> serve_http(StreamHub& hub, std::unique_ptr<Socket> socket,
+                      std::shared_ptr<void> admission);
 
 }  // namespace weir

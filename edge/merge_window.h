@@ -1,11 +1,13 @@
 // edge/merge_window.h
-// How long media is collected before viewers are flushed. The cost of a viewer is its number of writes, so
-// waiting a little is what lets a busy core serve more; a core with time to spare sends every packet at once.
+// How long media is collected before viewers are flushed. The cost of a viewer
+// is its number of writes, so waiting a little is what lets a busy core serve more; a core with
+// time to spare sends every packet at once.
 //
-// The first thing to wait, already on a loop with a little to do, is audio between two video frames: it goes with
-// the next frame, which is two writes in three saved for a delay that no player's audio buffer notices. After
-// that the window widens while the loop works more than kBusy of its time and narrows while it works less than
-// kEasy, looked at once a kReview, so that one burst changes little.
+// The first thing to wait, already on a loop with a little to do, is audio between two video
+// frames: it goes with the next frame, which is two writes in three saved for a delay that no
+// player's audio buffer notices. After that the window widens while the loop works more than kBusy
+// of its time and narrows while it works less than kEasy, looked at once a kReview, so that one
+// burst changes little.
 //
 // Threading: one loop's. current() by any thread.
 #pragma once
@@ -25,7 +27,8 @@ class MergeWindow {
   static constexpr double kAudioWaits = 0.05;
   static constexpr milliseconds kSmallest{10};
   static constexpr milliseconds kReview{250};
-  static constexpr milliseconds kFrame{45};  // longer than the distance of two frames at 25 per second
+  static constexpr milliseconds kFrame{
+      45};  // longer than the distance of two frames at 25 per second
 
   MergeWindow(std::optional<milliseconds> pinned, milliseconds max)
       : pinned_(pinned), max_(max), current_(pinned.value_or(milliseconds(0))) {}
@@ -42,9 +45,11 @@ class MergeWindow {
     if (pinned_) return;
     const milliseconds window = current();
     if (utilisation > kBusy) {
-      current_.store(std::min(max_, std::max(kSmallest, window * 3 / 2)), std::memory_order_relaxed);
+      current_.store(std::min(max_, std::max(kSmallest, window * 3 / 2)),
+                     std::memory_order_relaxed);
     } else if (utilisation < kEasy) {
-      current_.store(window <= kSmallest ? milliseconds(0) : window * 3 / 4, std::memory_order_relaxed);
+      current_.store(window <= kSmallest ? milliseconds(0) : window * 3 / 4,
+                     std::memory_order_relaxed);
     }
   }
 

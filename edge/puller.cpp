@@ -17,7 +17,8 @@ constexpr std::string_view kUserAgent = "weir";
 // Between half of `pause` and all of it, so that a thousand streams do not come back at once.
 milliseconds jittered(milliseconds pause) {
   thread_local std::minstd_rand random{std::random_device{}()};
-  return milliseconds(std::uniform_int_distribution<milliseconds::rep>(pause.count() / 2, pause.count())(random));
+  return milliseconds(
+      std::uniform_int_distribution<milliseconds::rep>(pause.count() / 2, pause.count())(random));
 }
 
 Errc reason_of(int http_status) {
@@ -84,7 +85,8 @@ Protocol Puller::protocol() const {
 
 Task<Error> Puller::round() {
   const Protocol chosen = protocol();
-  Dialer dialer(context_.routing, context_.resolver, context_.stream.key(), chosen, context_.options.dial);
+  Dialer dialer(context_.routing, context_.resolver, context_.stream.key(), chosen,
+                context_.options.dial);
   const bool avoiding = !avoid_.empty();
   if (avoiding) dialer.skip(std::exchange(avoid_, {}));
   while (!stopped_) {
@@ -117,7 +119,8 @@ Task<Error> Puller::round() {
 Task<Error> Puller::pull(Dialed dialed, Protocol protocol) {
   progress_ = Progress::Nothing;
   socket_ = dialed.socket.get();
-  auto pulling = protocol == Protocol::Rtmp ? pull_rtmp(std::move(dialed)) : pull_flv(std::move(dialed));
+  auto pulling =
+      protocol == Protocol::Rtmp ? pull_rtmp(std::move(dialed)) : pull_flv(std::move(dialed));
   Error ended = co_await pulling;
   socket_ = nullptr;
   co_return ended;
@@ -129,7 +132,8 @@ Deadline Puller::media_deadline() const {
   return loop_.in(patient ? context_.options.start_timeout : context_.options.source_timeout);
 }
 
-// Silence before any media says nothing about the upstream's health: it may wait for a publisher itself.
+// Silence before any media says nothing about the upstream's health: it may wait for a publisher
+// itself.
 Error Puller::judge(const Error& error) const {
   if (error.code != Errc::Timeout || progress_ == Progress::Media) return error;
   return {Errc::NotFound, "upstream sent no media"};
@@ -152,8 +156,8 @@ void Puller::take(const flv::Tag& tag) {
 Task<Error> Puller::pull_rtmp(Dialed dialed) {
   rtmp::Connection connection(std::move(dialed.socket), context_.options.rtmp);
   const Deadline reply = loop_.in(context_.options.dial.reply_timeout);
-  auto stream_id = co_await rtmp::open_stream(connection, connect_arguments(request_, dialed.endpoint),
-                                              context_.options.window_ack, reply);
+  auto stream_id = co_await rtmp::open_stream(
+      connection, connect_arguments(request_, dialed.endpoint), context_.options.window_ack, reply);
   if (!stream_id) co_return stream_id.error();
   rtmp::send_play(connection, *stream_id, rtmp_stream(request_.name));
   connection.expect_media(context_.options.rtmp.message);
@@ -164,7 +168,8 @@ Task<Error> Puller::pull_rtmp(Dialed dialed) {
     if (header.type == rtmp::Type::Audio || header.type == rtmp::Type::Video) {
       take({static_cast<flv::TagType>(header.type), header.timestamp_ms, message->payload});
     } else if (header.type == rtmp::Type::DataAmf0) {
-      if (flv::is_metadata(message->payload)) take({flv::TagType::Script, header.timestamp_ms, message->payload});
+      if (flv::is_metadata(message->payload))
+        take({flv::TagType::Script, header.timestamp_ms, message->payload});
     } else if (auto verdict = rtmp::verdict_of(*message); verdict && verdict->error) {
       co_return refusal(verdict->reason(), verdict->code + " " + verdict->description);
     } else if (verdict && verdict->code == "NetStream.Play.UnpublishNotify") {
@@ -175,7 +180,8 @@ Task<Error> Puller::pull_rtmp(Dialed dialed) {
 
 Task<Error> Puller::pull_flv(Dialed dialed) {
   http::Request request{.method = "GET", .target = http_path(request_.name, "flv")};
-  const std::string host = request_.name.is_default_vhost() ? to_string(dialed.endpoint) : request_.name.vhost;
+  const std::string host =
+      request_.name.is_default_vhost() ? to_string(dialed.endpoint) : request_.name.vhost;
   request.headers.add("Host", host);
   request.headers.add("User-Agent", kUserAgent);
   request.headers.add("X-Request-Id", request_.mark.id);
@@ -185,7 +191,8 @@ Task<Error> Puller::pull_flv(Dialed dialed) {
   auto response = co_await connection.get(request, media_deadline());
   if (!response) co_return judge(response.error());
   if (response->status != 200)
-    co_return refusal(reason_of(response->status), "upstream answered " + std::to_string(response->status));
+    co_return refusal(reason_of(response->status),
+                      "upstream answered " + std::to_string(response->status));
   flv::TagReader reader(context_.options.rtmp.message);
   while (true) {
     auto body = co_await connection.read_body(media_deadline());

@@ -4,11 +4,11 @@
 //     choose upstream ─► connect ─► play / GET ─► packets ... ─► broken, silent, refused ─► next upstream, after
 //                                                                                            a jittered pause
 //
-// An upstream that answers but has no media is left for the next one, without harm to its standing; one that
-// does not answer is reported and ejected. Viewers notice nothing but the gap.
+// An upstream that answers but has no media is left for the next one, without harm to its standing;
+// one that does not answer is reported and ejected. Viewers notice nothing but the gap.
 //
-// Threading: the stream's home loop. Bounds: one connection; a deadline on everything; pauses between
-// retry_min and retry_max.
+// Threading: the stream's home loop. Bounds: one connection; a deadline on everything; pauses
+// between retry_min and retry_max.
 #pragma once
 
 #include <optional>
@@ -32,8 +32,8 @@ class Puller {
 
   Puller(Context context, StreamRequest request);
 
-  // Ends after stop(), and when every upstream has said that there is no such stream before any media came.
-  // The error says why the last attempt ended.
+  // Ends after stop(), and when every upstream has said that there is no such stream before any
+  // media came. The error says why the last attempt ended.
   Task<Error> run();
   void stop();
 
@@ -62,8 +62,8 @@ class Puller {
   Progress progress_ = Progress::Nothing;
   bool stopped_ = false;
   bool refused_ = false;
-  bool try_flv_ = false;      // Pull::Auto: RTMP is not spoken there
-  std::string avoid_;         // the upstream that fell silent last
+  bool try_flv_ = false;  // Pull::Auto: RTMP is not spoken there
+  std::string avoid_;     // the upstream that fell silent last
   Gate stop_;
   std::optional<Error> last_error_;
 };

@@ -15,7 +15,8 @@ class RtmpSession {
       : hub_(hub),
         loop_(hub.loop()),
         options_(hub.options()),
-        connection_(std::make_unique<rtmp::Connection>(std::move(socket), setup_limits(hub.options()))),
+        connection_(
+            std::make_unique<rtmp::Connection>(std::move(socket), setup_limits(hub.options()))),
         peer_(connection_->socket().peer()),
         admission_(std::move(admission)) {}
 
@@ -35,7 +36,8 @@ class RtmpSession {
   Task<Result<void>> serve() {
     auto greeted = co_await connection_->accept(loop_.in(options_.handshake_timeout));
     if (!greeted) co_return greeted;
-    auto request = co_await rtmp::serve_setup(*connection_, options_.window_ack, loop_.in(options_.request_timeout));
+    auto request = co_await rtmp::serve_setup(*connection_, options_.window_ack,
+                                              loop_.in(options_.request_timeout));
     if (!request) co_return std::unexpected(request.error());
     auto wanted = understand(*request);
     if (!wanted) {
@@ -66,7 +68,8 @@ class RtmpSession {
   }
 
   Task<Result<void>> view(const rtmp::Request& request, StreamRequest wanted) {
-    log::info("viewer asks", {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}, {"protocol", "rtmp"}});
+    log::info("viewer asks",
+              {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}, {"protocol", "rtmp"}});
     auto fanout = co_await hub_.join(std::move(wanted), Format::Rtmp);
     if (!fanout) {
       co_await refuse(request, fanout.error());
@@ -117,7 +120,8 @@ class RtmpSession {
         case rtmp::Type::Audio:
         case rtmp::Type::Video:
         case rtmp::Type::DataAmf0:
-          publication.ingest({static_cast<flv::TagType>(header.type), header.timestamp_ms, message->payload});
+          publication.ingest(
+              {static_cast<flv::TagType>(header.type), header.timestamp_ms, message->payload});
           bytes_ += message->payload.size();
           patience = options_.publisher_timeout;
           break;
@@ -166,7 +170,8 @@ class RtmpSession {
 
 }  // namespace
 
-Task<void> serve_rtmp(StreamHub& hub, std::unique_ptr<Socket> socket, std::shared_ptr<void> admission) {
+Task<void> serve_rtmp(StreamHub& hub, std::unique_ptr<Socket> socket,
+                      std::shared_ptr<void> admission) {
   RtmpSession session(hub, std::move(socket), std::move(admission));
   co_await session.run();
 }

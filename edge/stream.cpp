@@ -4,13 +4,14 @@ namespace weir {
 
 namespace {
 
-// A preamble is written anew when its headers have changed, or when its timestamp has become this much older
-// than the keyframe's.
+// A preamble is written anew when its headers have changed, or when its timestamp has become this
+// much older than the keyframe's.
 constexpr std::uint32_t kPreambleAgeMs = 1000;
 
 }  // namespace
 
-Stream::Stream(Loop& loop, std::string key, const EdgeOptions& options, EdgeMetrics& metrics, Deliver deliver)
+Stream::Stream(Loop& loop, std::string key, const EdgeOptions& options, EdgeMetrics& metrics,
+               Deliver deliver)
     : loop_(loop),
       key_(std::move(key)),
       options_(options),
@@ -41,8 +42,8 @@ Gop::Role Stream::ingest(const flv::Tag& tag) {
   packet.timestamp_ms = metadata ? 0 : timeline_.map(packet.type, packet.timestamp_ms);
   const auto role = gop_.add(packet);
   if (role == Gop::Role::Keyframe) await_keyframe_ = false;
-  // Before the first keyframe of a source there is nothing a viewer could decode; headers are kept by the Gop
-  // and go before that keyframe.
+  // Before the first keyframe of a source there is nothing a viewer could decode; headers are kept
+  // by the Gop and go before that keyframe.
   const bool early = await_keyframe_ && !(role == Gop::Role::Header && started_);
   if (!early && role != Gop::Role::Skip) append(packet, role);
   return role;

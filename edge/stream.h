@@ -3,9 +3,10 @@
 //
 //     Puller or publisher ─► ingest() ─► Timeline ─► Gop ─► MediaLog per format ─► news to loops, once a turn
 //
-// A stream is born by its first viewer or by its publisher and ended only here, on its home loop, so a
-// thousand first viewers on all loops make one pull without a lock. Sources come and go while viewers stay:
-// a new one is let in at its first keyframe, its timestamps continuing where the old ones ended.
+// A stream is born by its first viewer or by its publisher and ended only here, on its home loop,
+// so a thousand first viewers on all loops make one pull without a lock. Sources come and go while
+// viewers stay: a new one is let in at its first keyframe, its timestamps continuing where the old
+// ones ended.
 //
 // Threading: the home loop. Bounds: the logs' and the Gop's limits; a subscription per loop.
 #pragma once
@@ -31,7 +32,8 @@ class Stream final : private TurnEnd {
   // How news reach a loop: by a message, or directly when it is the home loop itself.
   using Deliver = std::function<void(int loop, std::uint64_t subscription, StreamNews)>;
 
-  Stream(Loop& loop, std::string key, const EdgeOptions& options, EdgeMetrics& metrics, Deliver deliver);
+  Stream(Loop& loop, std::string key, const EdgeOptions& options, EdgeMetrics& metrics,
+         Deliver deliver);
   ~Stream();
 
   Loop& loop() const { return loop_; }

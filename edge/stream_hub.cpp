@@ -8,7 +8,9 @@ namespace {
 
 // Publisher ids name their loop, so that word for them finds its way.
 constexpr int kLoopShift = 48;
-std::size_t loop_of(std::uint64_t publisher) { return static_cast<std::size_t>(publisher >> kLoopShift); }
+std::size_t loop_of(std::uint64_t publisher) {
+  return static_cast<std::size_t>(publisher >> kLoopShift);
+}
 
 }  // namespace
 
@@ -18,13 +20,15 @@ StreamHub& StreamHub::home_of(const std::string& key) const {
   return *hubs_[stable_hash(key) % hubs_.size()];
 }
 
-// ------------------------------------------------------------------------------------ the viewers' loop
+// ------------------------------------------------------------------------------------ the viewers'
+// loop
 
 Task<Result<Fanout*>> StreamHub::join(StreamRequest request, Format format) {
   const std::string key = request.name.key();
   Fanout& found = fanout(key);
   StreamHub& home = home_of(key);
-  auto ask = [&home, loop = loop().index(), subscription = found.subscription(), format, request]() mutable {
+  auto ask = [&home, loop = loop().index(), subscription = found.subscription(), format,
+              request]() mutable {
     home.loop().spawn(home.subscribe(loop, subscription, format, std::move(request)));
   };
   if (!found.view(format).keyframe) home.loop().post(std::move(ask));
@@ -54,28 +58,33 @@ void StreamHub::hear(const std::string& key, std::uint64_t subscription, StreamN
   }
   // Nobody here wants it any more: the word of that may have overtaken the wish.
   StreamHub& home = home_of(key);
-  home.loop().post([&home, key, loop = loop().index(), subscription] { home.unsubscribe(key, loop, subscription); });
+  home.loop().post([&home, key, loop = loop().index(), subscription] {
+    home.unsubscribe(key, loop, subscription);
+  });
 }
 
 void StreamHub::drop_if_idle(const std::string& key) {
   auto found = fanouts_.find(key);
   if (found == fanouts_.end() || !found->second->idle()) return;
   StreamHub& home = home_of(key);
-  home.loop().post([&home, key, loop = loop().index(), subscription = found->second->subscription()] {
-    home.unsubscribe(key, loop, subscription);
-  });
+  home.loop().post(
+      [&home, key, loop = loop().index(), subscription = found->second->subscription()] {
+        home.unsubscribe(key, loop, subscription);
+      });
   fanouts_.erase(found);
 }
 
-// ---------------------------------------------------------------------------------- the publisher's loop
+// ---------------------------------------------------------------------------------- the
+// publisher's loop
 
-Task<Result<std::unique_ptr<StreamHub::Publication>>> StreamHub::publish(StreamRequest request,
-                                                                         std::function<void(Error)> ended) {
+Task<Result<std::unique_ptr<StreamHub::Publication>>> StreamHub::publish(
+    StreamRequest request, std::function<void(Error)> ended) {
   const std::string key = request.name.key();
   StreamHub& home = home_of(key);
   const std::uint64_t id = static_cast<std::uint64_t>(loop().index()) << kLoopShift | next_id_++;
   publishers_[id] = std::move(ended);
-  auto at_home = CallTask(home.loop(), [&home, id, &request] { return home.publish_at_home(id, request); });
+  auto at_home =
+      CallTask(home.loop(), [&home, id, &request] { return home.publish_at_home(id, request); });
   auto accepted = co_await at_home;
   if (!accepted) {
     publishers_.erase(id);
@@ -84,7 +93,8 @@ Task<Result<std::unique_ptr<StreamHub::Publication>>> StreamHub::publish(StreamR
   co_return std::unique_ptr<Publication>(new Publication(*this, home, key, id));
 }
 
-StreamHub::Publication::Publication(StreamHub& hub, StreamHub& home, std::string key, std::uint64_t id)
+StreamHub::Publication::Publication(StreamHub& hub, StreamHub& home, std::string key,
+                                    std::uint64_t id)
     : hub_(hub), home_(home), key_(std::move(key)), id_(id) {}
 
 StreamHub::Publication::~Publication() {
@@ -97,12 +107,16 @@ void StreamHub::Publication::ingest(const flv::Tag& tag) {
     home_.ingest(key_, id_, tag);
     return;
   }
-  home_.loop().post([&home = home_, key = key_, id = id_, packet = Packet(tag)] { home.ingest(key, id, packet.tag()); });
+  home_.loop().post([&home = home_, key = key_, id = id_, packet = Packet(tag)] {
+    home.ingest(key, id, packet.tag());
+  });
 }
 
-// ------------------------------------------------------------------------------------------ the home loop
+// ------------------------------------------------------------------------------------------ the
+// home loop
 
-// Waits while a stream of that name is coming to its end, so that who comes just then gets a new one.
+// Waits while a stream of that name is coming to its end, so that who comes just then gets a new
+// one.
 Task<void> StreamHub::past_end(const std::string& key) {
   while (true) {
     auto found = home_.find(key);
@@ -112,11 +126,13 @@ Task<void> StreamHub::past_end(const std::string& key) {
   }
 }
 
-Task<void> StreamHub::subscribe(int loop, std::uint64_t subscription, Format format, StreamRequest request) {
+Task<void> StreamHub::subscribe(int loop, std::uint64_t subscription, Format format,
+                                StreamRequest request) {
   const std::string key = request.name.key();
   co_await past_end(key);
   auto missing = missing_.find(key);
-  if (missing != missing_.end() && missing->second.until > context_.loop.now() && !home_.contains(key)) {
+  if (missing != missing_.end() && missing->second.until > context_.loop.now() &&
+      !home_.contains(key)) {
     StreamNews news;
     news.over = missing->second.why;
     deliver(key, loop, subscription, std::move(news));
@@ -153,8 +169,8 @@ HomeStream& StreamHub::home_stream(const StreamRequest& request) {
   auto& found = home_[key];
   if (found) return *found;
   missing_.erase(key);
-  const HomeStream::Context context{context_.loop, context_.options, context_.metrics, context_.routing,
-                                    context_.resolver};
+  const HomeStream::Context context{context_.loop, context_.options, context_.metrics,
+                                    context_.routing, context_.resolver};
   auto deliver_news = [this, key](int loop, std::uint64_t subscription, StreamNews news) {
     deliver(key, loop, subscription, std::move(news));
   };
@@ -176,7 +192,8 @@ void StreamHub::remember_missing(const std::string& key, const Error& why) {
   if (missing_.size() < kMaxMissing) missing_[key] = {why, now + context_.options.negative_ttl};
 }
 
-void StreamHub::deliver(const std::string& key, int loop, std::uint64_t subscription, StreamNews news) {
+void StreamHub::deliver(const std::string& key, int loop, std::uint64_t subscription,
+                        StreamNews news) {
   StreamHub& to = *hubs_[static_cast<std::size_t>(loop)];
   if (&to == this) {
     hear(key, subscription, std::move(news));

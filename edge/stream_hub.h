@@ -1,13 +1,14 @@
 // edge/stream_hub.h
-// Where viewers and publishers of one loop find their streams. There is a hub on every loop; each stream is
-// at home on one of them, by the hash of its key, and has a Fanout on every loop that has viewers for it.
+// Where viewers and publishers of one loop find their streams. There is a hub on
+// every loop; each stream is at home on one of them, by the hash of its key, and has a Fanout on
+// every loop that has viewers for it.
 //
 //     loop 0: hub ── Fanout live/a ◄──────news────── loop 1: hub ── HomeStream live/a ── Puller ─► upstream
 //               └─── HomeStream live/b                        └─── Fanout live/a
 //
-// Threading: everything on the hub's own loop, but for what connect() makes the hubs say to each other, which
-// travels as messages. Bounds: streams by what viewers and publishers ask for; names known not to exist are
-// kept for negative_ttl, at most kMaxMissing.
+// Threading: everything on the hub's own loop, but for what connect() makes the hubs say to each
+// other, which travels as messages. Bounds: streams by what viewers and publishers ask for; names
+// known not to exist are kept for negative_ttl, at most kMaxMissing.
 #pragma once
 
 #include <memory>
@@ -36,14 +37,16 @@ class StreamHub {
   explicit StreamHub(Context context) : context_(context), gone_(context.loop) {}
   ~StreamHub();
 
-  // Makes the hubs of all loops known to this one, in the order of their loops. Before the loops run.
+  // Makes the hubs of all loops known to this one, in the order of their loops. Before the loops
+  // run.
   void connect(std::vector<StreamHub*> hubs) { hubs_ = std::move(hubs); }
 
   Loop& loop() const { return context_.loop; }
   const EdgeOptions& options() const { return context_.options; }
 
-  // Finds the stream, and waits until a viewer can start. The Fanout is for an admit() in the same turn.
-  // Errors: NotFound and whatever else kept the stream from starting; Timeout after start_timeout.
+  // Finds the stream, and waits until a viewer can start. The Fanout is for an admit() in the same
+  // turn. Errors: NotFound and whatever else kept the stream from starting; Timeout after
+  // start_timeout.
   Task<Result<Fanout*>> join(StreamRequest request, Format format);
 
   // A publisher on this loop, until it is destroyed or `ended` tells that its time is over.
@@ -65,9 +68,10 @@ class StreamHub {
     std::string key_;
     std::uint64_t id_;
   };
-  // Errors: Busy, and the upstream's refusal. `ended` is called on this loop, at most once, when the stream
-  // wants no more of this publisher.
-  Task<Result<std::unique_ptr<Publication>>> publish(StreamRequest request, std::function<void(Error)> ended);
+  // Errors: Busy, and the upstream's refusal. `ended` is called on this loop, at most once, when
+  // the stream wants no more of this publisher.
+  Task<Result<std::unique_ptr<Publication>>> publish(StreamRequest request,
+                                                     std::function<void(Error)> ended);
 
  private:
   struct Missing {

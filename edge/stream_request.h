@@ -12,8 +12,8 @@ namespace weir {
 
 struct StreamRequest {
   StreamName name;
-  HopMark mark;                         // as it goes upstream: this node is its last hop
-  std::vector<amf0::Value> arguments;   // of publish, after the name
+  HopMark mark;                        // as it goes upstream: this node is its last hop
+  std::vector<amf0::Value> arguments;  // of publish, after the name
 };
 
 }  // namespace weir

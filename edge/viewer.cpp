@@ -118,7 +118,8 @@ bool Viewer::receive() {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return true;
     if (got <= 0) {
-      why_ = got == 0 ? Error{Errc::Closed, "viewer left"} : Error{Errc::Reset, std::strerror(errno)};
+      why_ =
+          got == 0 ? Error{Errc::Closed, "viewer left"} : Error{Errc::Reset, std::strerror(errno)};
       return false;
     }
     auto taken = take_in(scratch.first(static_cast<std::size_t>(got)));
@@ -152,13 +153,15 @@ Result<void> Viewer::obey(const rtmp::Message& message) {
   auto values = rtmp::decode_command(message);
   if (!values) return std::unexpected(values.error());
   const std::string_view command = values->empty() ? std::string_view{} : values->front().text();
-  if (command == "closeStream" || command == "deleteStream") return fail(Errc::Closed, "viewer left");
+  if (command == "closeStream" || command == "deleteStream")
+    return fail(Errc::Closed, "viewer left");
   if (command == "pause") {
     paused_ = values->size() > 3 && (*values)[3].boolean();
     const std::string_view code = paused_ ? "NetStream.Pause.Notify" : "NetStream.Unpause.Notify";
     aside(rtmp::status_message(message.header.stream_id, "status", code, ""));
   } else if (command == "seek") {
-    aside(rtmp::status_message(message.header.stream_id, "error", "NetStream.Seek.Failed", "This stream is live."));
+    aside(rtmp::status_message(message.header.stream_id, "error", "NetStream.Seek.Failed",
+                               "This stream is live."));
   }
   return {};
 }

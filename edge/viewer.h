@@ -1,12 +1,12 @@
 // edge/viewer.h
-// One viewer: a socket and a cursor in the log of its stream's format. There is no queue, no coroutine and
-// no copy of media per viewer; its Fanout flushes it and ends it.
+// One viewer: a socket and a cursor in the log of its stream's format. There is no
+// queue, no coroutine and no copy of media per viewer; its Fanout flushes it and ends it.
 //
-// What a viewer sends is read and dropped, but for the few RTMP commands that matter to a live viewer. Our
-// own messages to it (`aside`) go between two messages of the log.
+// What a viewer sends is read and dropped, but for the few RTMP commands that matter to a live
+// viewer. Our own messages to it (`aside`) go between two messages of the log.
 //
-// Threading: its Fanout's loop. Bounds: a few hundred bytes, and while a message is cut off the one log block
-// it is in.
+// Threading: its Fanout's loop. Bounds: a few hundred bytes, and while a message is cut off the one
+// log block it is in.
 #pragma once
 
 #include <memory>
@@ -23,11 +23,11 @@ class Fanout;
 // A client whose wish to view has been granted, before it becomes a Viewer.
 struct Arrival {
   std::unique_ptr<Socket> socket;
-  std::string id;                              // follows the connection through the logs
-  std::unique_ptr<rtmp::ChunkReader> reader;   // of an RTMP client: where reading goes on
-  ByteBuffer unread;                           // what came behind its request
-  ByteBuffer greeting;                         // goes before the media: the answer to its request
-  std::shared_ptr<void> admission;             // given back when the viewer goes
+  std::string id;                             // follows the connection through the logs
+  std::unique_ptr<rtmp::ChunkReader> reader;  // of an RTMP client: where reading goes on
+  ByteBuffer unread;                          // what came behind its request
+  ByteBuffer greeting;                        // goes before the media: the answer to its request
+  std::shared_ptr<void> admission;            // given back when the viewer goes
 };
 
 class Viewer final : private Watcher {

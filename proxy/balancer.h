@@ -7,9 +7,10 @@
 //                    same candidates picks the same one without talking, and when one leaves only its own
 //                    streams move
 //
-// The rendezvous score is weight / -ln(u), u = the hash's upper 53 bits as a fraction in (0, 1): so a stream
-// lands on an upstream with a chance in proportion to its weight, and a changed weight moves only the share
-// that must move. The hash takes the id, not the service id: a restarted server keeps its place.
+// The rendezvous score is weight / -ln(u), u = the hash's upper 53 bits as a fraction in (0, 1): so
+// a stream lands on an upstream with a chance in proportion to its weight, and a changed weight
+// moves only the share that must move. The hash takes the id, not the service id: a restarted
+// server keeps its place.
 //
 // Threading: one loop owns it. Bounds: it keeps nothing but the state of its random numbers.
 #pragma once

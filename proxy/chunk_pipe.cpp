@@ -10,8 +10,8 @@ constexpr std::size_t kMaxPieces = 64;
 constexpr std::size_t kReceive = 64 * 1024;
 }  // namespace
 
-ChunkPipe::ChunkPipe(Socket& from, Socket& to, rtmp::ChunkWalker walker, ByteView unread, milliseconds stall_timeout,
-                     Tally& tally)
+ChunkPipe::ChunkPipe(Socket& from, Socket& to, rtmp::ChunkWalker walker, ByteView unread,
+                     milliseconds stall_timeout, Tally& tally)
     : from_(from),
       to_(to),
       walker_(std::move(walker)),
@@ -57,7 +57,8 @@ Result<void> ChunkPipe::forward(std::span<std::uint8_t> input) {
     std::size_t wanted = 0;
     for (std::size_t i = next; i < pieces_.size() && count < room.size(); ++i) {
       const ByteView piece = pieces_[i].subspan(i == next ? done : 0);
-      room[count++] = {.iov_base = const_cast<std::uint8_t*>(piece.data()), .iov_len = piece.size()};
+      room[count++] = {.iov_base = const_cast<std::uint8_t*>(piece.data()),
+                       .iov_len = piece.size()};
       wanted += piece.size();
     }
     auto sent = to_.try_write(std::span(room).first(count));
@@ -68,13 +69,15 @@ Result<void> ChunkPipe::forward(std::span<std::uint8_t> input) {
     done += *sent;
     while (next < pieces_.size() && done >= pieces_[next].size()) done -= pieces_[next++].size();
   }
-  for (; next < pieces_.size(); ++next) append(pending_, pieces_[next].subspan(std::exchange(done, 0)));
+  for (; next < pieces_.size(); ++next)
+    append(pending_, pieces_[next].subspan(std::exchange(done, 0)));
   return {};
 }
 
 Task<Result<void>> ChunkPipe::drain() {
   while (pending_sent_ < pending_.size()) {
-    const iovec rest{.iov_base = pending_.data() + pending_sent_, .iov_len = pending_.size() - pending_sent_};
+    const iovec rest{.iov_base = pending_.data() + pending_sent_,
+                     .iov_len = pending_.size() - pending_sent_};
     auto sent = to_.try_write({&rest, 1});
     if (!sent) co_return std::unexpected(sent.error());
     pending_sent_ += *sent;

@@ -1,9 +1,9 @@
 // proxy/chunk_pipe.h
-// One direction of an RTMP relay once both sides are set up: bytes from one socket to the other, chunk headers
-// looked at in passing.
+// One direction of an RTMP relay once both sides are set up: bytes from one
+// socket to the other, chunk headers looked at in passing.
 //
-// Costs what a TCP proxy costs: one receive into the loop's scratch memory and one send a turn. What the
-// receiver does not take is kept, and nothing more is read until it is gone.
+// Costs what a TCP proxy costs: one receive into the loop's scratch memory and one send a turn.
+// What the receiver does not take is kept, and nothing more is read until it is gone.
 //
 // Threading: one loop's. Bounds: one scratch memory of pending bytes.
 #pragma once
@@ -17,10 +17,11 @@ namespace weir {
 class ChunkPipe {
  public:
   // `walker` goes on where the set-up's reader stopped; `unread` is what that reader had not taken.
-  ChunkPipe(Socket& from, Socket& to, rtmp::ChunkWalker walker, ByteView unread, milliseconds stall_timeout,
-            Tally& tally);
+  ChunkPipe(Socket& from, Socket& to, rtmp::ChunkWalker walker, ByteView unread,
+            milliseconds stall_timeout, Tally& tally);
 
-  // Until one side ends: Closed when `from` is at its end and all of it has been sent. Then half-closes `to`.
+  // Until one side ends: Closed when `from` is at its end and all of it has been sent. Then
+  // half-closes `to`.
   Task<Error> run();
 
   std::uint64_t bytes() const { return bytes_; }

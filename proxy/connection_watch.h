@@ -1,9 +1,10 @@
 // proxy/connection_watch.h
 // Ends connections that outstay their time, for the threads that serve them blocking.
 //
-// A timeout of one read does not bound a client that drips byte after byte; this looks at the whole visit: `deadline`
-// from its begin, and `hurry` for each request while others wait. The end is a shutdown() of a duplicate of the
-// descriptor, since the visit's own thread may close the original meanwhile and the kernel give its number away.
+// A timeout of one read does not bound a client that drips byte after byte; this looks at the whole
+// visit: `deadline` from its begin, and `hurry` for each request while others wait. The end is a
+// shutdown() of a duplicate of the descriptor, since the visit's own thread may close the original
+// meanwhile and the kernel give its number away.
 //
 // Threading: any thread. Bounds: one entry and one descriptor for each open Visit.
 #pragma once
@@ -85,8 +86,8 @@ class ConnectionWatch {
     for (const Visit* visit : visits_) visit->end();
   }
 
-  // Lets go of the acceptor's reference, in order with the visit that may be over already. Poco's counter orders
-  // that as well, but ThreadSanitizer does not see into Poco.
+  // Lets go of the acceptor's reference, in order with the visit that may be over already. Poco's
+  // counter orders that as well, but ThreadSanitizer does not see into Poco.
   void part_with(std::optional<Poco::Net::StreamSocket>& guest) {
     const std::lock_guard lock{mutex_};
     guest.reset();

@@ -34,8 +34,10 @@ Task<Result<Dialed>> Dialer::connect(Route route) {
 void Dialer::reject(const Error& why) {
   last_ = why;
   routing_.failed(key_, tried_.back(), why.code);
-  log::warn("upstream rejected",
-            {{"stream", key_}, {"upstream", tried_.back()}, {"reason", name(why.code)}, {"error", why.text}});
+  log::warn("upstream rejected", {{"stream", key_},
+                                  {"upstream", tried_.back()},
+                                  {"reason", name(why.code)},
+                                  {"error", why.text}});
 }
 
 void Dialer::accept() { routing_.confirmed(key_, tried_.back()); }

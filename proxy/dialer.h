@@ -21,7 +21,8 @@ namespace weir {
 
 struct DialOptions {
   milliseconds connect_timeout{1000};
-  milliseconds reply_timeout{3000};  // for the first answer after the connect; the caller's to apply
+  milliseconds reply_timeout{
+      3000};  // for the first answer after the connect; the caller's to apply
   int max_tries = 3;
 };
 
@@ -35,16 +36,22 @@ struct Dialed {
 
 class Dialer {
  public:
-  Dialer(Routing& routing, Resolver& resolver, std::string key, Protocol protocol, const DialOptions& options)
-      : routing_(routing), resolver_(resolver), key_(std::move(key)), protocol_(protocol), options_(options) {}
+  Dialer(Routing& routing, Resolver& resolver, std::string key, Protocol protocol,
+         const DialOptions& options)
+      : routing_(routing),
+        resolver_(resolver),
+        key_(std::move(key)),
+        protocol_(protocol),
+        options_(options) {}
 
-  // The next upstream that lets itself be connected. When nobody is left, the error is that of the last one
-  // rejected or unreachable, or Unavailable.
+  // The next upstream that lets itself be connected. When nobody is left, the error is that of the
+  // last one rejected or unreachable, or Unavailable.
   Task<Result<Dialed>> next();
 
   // Leaves this one out, though nothing is known against it.
   void skip(std::string id) { tried_.push_back(std::move(id)); }
-  // The one last given did not do: `why` decides whether that counts against its health (Router::failed).
+  // The one last given did not do: `why` decides whether that counts against its health
+  // (Router::failed).
   void reject(const Error& why);
   // The one last given serves the stream: its route leads there from now on.
   void accept();

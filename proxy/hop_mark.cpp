@@ -28,12 +28,15 @@ std::string random_id() {
 }
 
 bool is_plain_id(std::string_view text) {
-  constexpr std::string_view kPlain = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:";
-  return !text.empty() && text.size() <= kMaxId && text.find_first_not_of(kPlain) == std::string_view::npos;
+  constexpr std::string_view kPlain =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:";
+  return !text.empty() && text.size() <= kMaxId &&
+         text.find_first_not_of(kPlain) == std::string_view::npos;
 }
 
 HopMark hop_mark_of(const rtmp::Request& request) {
-  HopMark mark{.hops = std::string(request.property(kHopsProperty)), .id = std::string(request.property(kIdProperty))};
+  HopMark mark{.hops = std::string(request.property(kHopsProperty)),
+               .id = std::string(request.property(kIdProperty))};
   if (!is_plain_id(mark.id)) mark.id = random_id();
   return mark;
 }
@@ -42,11 +45,14 @@ Result<HopMark> next_hop(const HopMark& mark, std::string_view node, int max_hop
   int count = 0;
   for (const auto part : std::views::split(mark.hops, ',')) {
     const std::string_view hop(part.begin(), part.end());
-    if (hop == node) return fail(Errc::Loop, "request came back to this node, by way of " + mark.hops);
+    if (hop == node)
+      return fail(Errc::Loop, "request came back to this node, by way of " + mark.hops);
     if (!hop.empty()) ++count;
   }
   if (count >= max_hops) return fail(Errc::Loop, "too many hops: " + mark.hops);
-  return HopMark{.hops = mark.hops.empty() ? std::string(node) : mark.hops + "," + std::string(node), .id = mark.id};
+  return HopMark{
+      .hops = mark.hops.empty() ? std::string(node) : mark.hops + "," + std::string(node),
+      .id = mark.id};
 }
 
 void set_hop_mark(amf0::Value& connect_object, const HopMark& mark) {

@@ -1,10 +1,10 @@
 // proxy/hop_mark.h
-// What one weir tells the next about a connection: through which nodes it came, and the id that follows it
-// through the logs of all tiers.
+// What one weir tells the next about a connection: through which nodes it came,
+// and the id that follows it through the logs of all tiers.
 //
-// Over RTMP these are two properties of the connect object, which servers hand on or ignore; over HTTP they
-// are CDN-Loop (RFC 8586) and X-Request-Id. A node that finds itself among the hops has been asked for a
-// stream that it would ask itself for: it refuses.
+// Over RTMP these are two properties of the connect object, which servers hand on or ignore; over
+// HTTP they are CDN-Loop (RFC 8586) and X-Request-Id. A node that finds itself among the hops has
+// been asked for a stream that it would ask itself for: it refuses.
 //
 // Threading: any. Bounds: those of a connect object; ids of at most 64 bytes.
 #pragma once
@@ -27,7 +27,8 @@ std::string random_id();
 
 // From a connect object. An id that is missing or not fit for logs is replaced by a new one.
 HopMark hop_mark_of(const rtmp::Request& request);
-// What `node` passes on. Errors: Loop when it is among the hops already, or when there are more than max_hops.
+// What `node` passes on. Errors: Loop when it is among the hops already, or when there are more
+// than max_hops.
 Result<HopMark> next_hop(const HopMark& mark, std::string_view node, int max_hops);
 void set_hop_mark(amf0::Value& connect_object, const HopMark& mark);
 

@@ -6,8 +6,8 @@
 //                                                  ▼
 //          finish ◄── relay: head, then the body pumped, or bytes both ways
 //
-// A request's body is uploaded by a task of its own, as an origin may answer before it has read it all, or not
-// at all until it has said 100 Continue.
+// A request's body is uploaded by a task of its own, as an origin may answer before it has read it
+// all, or not at all until it has said 100 Continue.
 //
 // Threading: the relay's loop. Bounds: the relay's.
 #pragma once

@@ -4,13 +4,14 @@
 //     client ──request──► route by stream key ──► pooled or new connection ──► origin
 //            ◄─ status, headers, body: bytes, not content ──────────────────◄─┘
 //
-// Heads are read strictly and written anew, without what belongs to one hop; bodies are pumped with their framing,
-// as cheaply as a TCP proxy moves bytes, whether they are a playlist or a live stream without end. A WebSocket is
-// bytes both ways once the origin has agreed to it. A client that leaves ends the request at the origin.
+// Heads are read strictly and written anew, without what belongs to one hop; bodies are pumped with
+// their framing, as cheaply as a TCP proxy moves bytes, whether they are a playlist or a live
+// stream without end. A WebSocket is bytes both ways once the origin has agreed to it. A client
+// that leaves ends the request at the origin.
 //
-// Another origin is tried only while nothing has been answered: after a refused or timed out connect always, else
-// for safe methods without a body. An origin that is slow or hangs up without an answer is passed over, not
-// ejected: any client can ask for what makes it so.
+// Another origin is tried only while nothing has been answered: after a refused or timed out
+// connect always, else for safe methods without a body. An origin that is slow or hangs up without
+// an answer is passed over, not ejected: any client can ask for what makes it so.
 //
 // Threading: one relay per loop. It must outlive what it serves.
 // Bounds: per connection those of http::Connection and pump(), and HttpPoolLimits.
@@ -68,9 +69,9 @@ class HttpRelay {
   std::mt19937_64 random_;
 };
 
-// The key by which a request is routed: its stream's. A path that names no stream, such as "/", has the key
-// vhost + path, so that it too stays with one origin; one too long to be a key, a hash of it. Refusals: 400 for
-// paths that climb or hide a slash, and for a host that is none.
+// The key by which a request is routed: its stream's. A path that names no stream, such as "/", has
+// the key vhost + path, so that it too stays with one origin; one too long to be a key, a hash of
+// it. Refusals: 400 for paths that climb or hide a slash, and for a host that is none.
 http::Parsed<std::string> http_route_key(std::string_view host, std::string_view target);
 
 }  // namespace weir

@@ -1,8 +1,8 @@
 // proxy/http_upstream_pool.h
 // Connections to origins that have answered whole requests and may carry more.
 //
-// The last one in is the first one out, so that the rest grow old and go. One whose origin has said anything
-// since, be it goodbye, is not given out.
+// The last one in is the first one out, so that the rest grow old and go. One whose origin has said
+// anything since, be it goodbye, is not given out.
 //
 // Threading: one loop's. Bounds: HttpPoolLimits.
 #pragma once

@@ -9,12 +9,15 @@ struct ProxyNode::PerLoop {
         routing(routing_),
         resolver(on),
         rtmp_tallies{tally(registry, "rtmp", "down"), tally(registry, "rtmp", "up")},
-        http_relay(on, routing_, resolver, options_.http,
-                   {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
-                    .failures = registry.tally("weir_http_failures_total", "HTTP requests that no origin answered."),
-                    .reused = registry.tally("weir_http_reused_total", "HTTP requests over a pooled connection."),
-                    .bytes_to_clients = tally(registry, "http", "down"),
-                    .bytes_to_origins = tally(registry, "http", "up")}) {
+        http_relay(
+            on, routing_, resolver, options_.http,
+            {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
+             .failures = registry.tally("weir_http_failures_total",
+                                        "HTTP requests that no origin answered."),
+             .reused = registry.tally("weir_http_reused_total",
+                                      "HTTP requests over a pooled connection."),
+             .bytes_to_clients = tally(registry, "http", "down"),
+             .bytes_to_origins = tally(registry, "http", "up")}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of its time that a loop worked lately.", label,
@@ -22,12 +25,14 @@ struct ProxyNode::PerLoop {
   }
 
   static Tally& tally(Metrics& registry, const char* protocol, const char* direction) {
-    return registry.tally("weir_relayed_bytes_total", "Bytes relayed, down to clients and up to origins.",
+    return registry.tally("weir_relayed_bytes_total",
+                          "Bytes relayed, down to clients and up to origins.",
                           {{"protocol", protocol}, {"direction", direction}});
   }
 
   Task<void> serve_rtmp(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
-    return relay_rtmp({loop, options.rtmp, routing, resolver, rtmp_tallies}, std::move(client), std::move(ticket));
+    return relay_rtmp({loop, options.rtmp, routing, resolver, rtmp_tallies}, std::move(client),
+                      std::move(ticket));
   }
 
   Task<void> serve_http(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
@@ -56,16 +61,18 @@ struct ProxyNode::PerLoop {
   std::vector<Metrics::Sample> samples;
 };
 
-ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission, Metrics& metrics,
-                     const Ports& ports)
+ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
+                     Metrics& metrics, const Ports& ports)
     : loops_(loops), options_(std::move(options)) {
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     const auto index = static_cast<std::size_t>(loop.index());
     per_loop_[index] = std::make_unique<PerLoop>(loop, options_, routing, metrics);
     PerLoop& part = *per_loop_[index];
-    if (!ports.rtmp.empty()) part.rtmp = part.listen(ports.rtmp[index], admission, &PerLoop::serve_rtmp);
-    if (!ports.http.empty()) part.http = part.listen(ports.http[index], admission, &PerLoop::serve_http);
+    if (!ports.rtmp.empty())
+      part.rtmp = part.listen(ports.rtmp[index], admission, &PerLoop::serve_rtmp);
+    if (!ports.http.empty())
+      part.http = part.listen(ports.http[index], admission, &PerLoop::serve_http);
   });
 }
 

@@ -1,7 +1,8 @@
 // proxy/proxy_node.h
 // The proxy role, put together: on every loop listeners whose clients are relayed.
 //
-// Threading: made and let go by main's thread, which runs each part on its loop. Bounds: its parts'.
+// Threading: made and let go by main's thread, which runs each part on its loop. Bounds: its
+// parts'.
 #pragma once
 
 #include <memory>
@@ -27,8 +28,8 @@ class ProxyNode {
   };
 
   // REQUIRES: the loops run, and outlive this.
-  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission, Metrics& metrics,
-            const Ports& ports);
+  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
+            Metrics& metrics, const Ports& ports);
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.

@@ -1,14 +1,14 @@
 // proxy/registration.h
-// What an origin says about itself: the body of POST /api/v1/srs/register, as SRS 5 and later send it by their
-// heartbeat.
+// What an origin says about itself: the body of POST /api/v1/srs/register, as
+// SRS 5 and later send it by their heartbeat.
 //
 //   {"ip":"10.0.0.5", "server":"vid-1x", "service":"8dh3", "pid":"1204", "device_id":"a1",
 //    "rtmp":["1935"], "http":[":8080"], "api":["tcp://10.0.0.5:1985"], "srt":["10080"],
 //    "rtc":["udp://0.0.0.0:8000"], "rtsp":[]}
 //
-// `ip`, `server`, `service`, `pid` and one endpoint at least are required; unknown fields are ignored, for SRS
-// sends more than routing needs. A list may also be one string. An endpoint without a host, or with the wildcard
-// address, is at `ip`, which may be a host name.
+// `ip`, `server`, `service`, `pid` and one endpoint at least are required; unknown fields are
+// ignored, for SRS sends more than routing needs. A list may also be one string. An endpoint
+// without a host, or with the wildcard address, is at `ip`, which may be a host name.
 //
 // Threading: a pure function. Bounds: below; nothing is kept that was not in the body.
 #pragma once
@@ -38,8 +38,8 @@ struct Registration {
   Upstream upstream() const;
 };
 
-// A wrong body is Errc::Protocol, one beyond a bound Errc::Limit; the text begins with the field at fault
-// ("field rtmp: ..."), or with "body: ...", and never repeats what the peer sent.
+// A wrong body is Errc::Protocol, one beyond a bound Errc::Limit; the text begins with the field at
+// fault ("field rtmp: ..."), or with "body: ...", and never repeats what the peer sent.
 Result<Registration> parse_registration(std::string_view body);
 
 }  // namespace weir

@@ -6,16 +6,18 @@
 //   failed: back-off 5 s x n   ▼  │  the back-off ends, or a success, or a new service id
 //                            ejected            registered and silent for `lifetime`: forgotten
 //
-// Ejection. A failure puts an upstream out of use at once, for `backoff` times the number of incidents in a row,
-// at most `backoff_cap`; failures while it is out belong to the same incident, so thirty sessions that fail
-// together count once. The incidents are forgiven by the first success after it stayed in use for as long
-// as its last ejection took: an upstream that flaps every second is left alone ever longer. A success while it
-// is out (somebody had to try it) puts it back in use, without forgiving.
+// Ejection. A failure puts an upstream out of use at once, for `backoff` times the number of
+// incidents in a row, at most `backoff_cap`; failures while it is out belong to the same incident,
+// so thirty sessions that fail together count once. The incidents are forgiven by the first success
+// after it stayed in use for as long as its last ejection took: an upstream that flaps every second
+// is left alone ever longer. A success while it is out (somebody had to try it) puts it back in
+// use, without forgiving.
 //
-// Nobody is worse than somebody: when all that could serve are ejected, candidates() gives those whose ejection
-// ends first.
+// Nobody is worse than somebody: when all that could serve are ejected, candidates() gives those
+// whose ejection ends first.
 //
-// A heartbeat with another service id is a restart: the new life starts in use and without a record.
+// A heartbeat with another service id is a restart: the new life starts in use and without a
+// record.
 //
 // Threading: one loop owns it. Time is what the caller says; it may not run back.
 // Bounds: `max` entries, configured ones included.
@@ -62,7 +64,8 @@ class Registry {
 
   explicit Registry(RegistryOptions options = {});
 
-  // Adds one that stands in the configuration. Errc::Limit past `max`, Errc::Busy when the id is taken.
+  // Adds one that stands in the configuration. Errc::Limit past `max`, Errc::Busy when the id is
+  // taken.
   Result<void> configure(Upstream upstream);
 
   // Errc::Denied when the configuration owns the name, Errc::Limit when `max` others are known.
@@ -75,8 +78,8 @@ class Registry {
   // Forgets who was silent for `lifetime`, and says who that was.
   std::vector<std::string> expire(TimePoint now);
 
-  // The live ones that speak `protocol`, in use, and not in `exclude`; in order of id. See above for when
-  // nobody is in use. A heartbeat that is too old counts at once, not only after expire().
+  // The live ones that speak `protocol`, in use, and not in `exclude`; in order of id. See above
+  // for when nobody is in use. A heartbeat that is too old counts at once, not only after expire().
   std::vector<UpstreamPtr> candidates(Protocol protocol, TimePoint now,
                                       std::span<const std::string> exclude = {}) const;
 

@@ -1,12 +1,14 @@
 // proxy/route_store.h
 // Remembers which upstream a stream was given to: stream key -> upstream id and generation.
 //
-// An interface, for a later store shares its routes between proxies; it would follow the others' routes into such
-// a memory and settle who was first elsewhere, so nothing here waits. claim() is the one operation where two
-// callers may meet: the first wins, and the other is told the winner's route.
+// An interface, for a later store shares its routes between proxies; it would follow the others'
+// routes into such a memory and settle who was first elsewhere, so nothing here waits. claim() is
+// the one operation where two callers may meet: the first wins, and the other is told the winner's
+// route.
 //
-// A route in use by a live session is held: it neither expires nor makes room for others. All others expire when
-// unused for `lifetime`, and the longest unused goes first when the store is full.
+// A route in use by a live session is held: it neither expires nor makes room for others. All
+// others expire when unused for `lifetime`, and the longest unused goes first when the store is
+// full.
 //
 // Threading: one loop owns it. Time is what the caller says; it may not run back.
 // Bounds: `max` routes; keys are as long as the caller lets them be.
@@ -43,8 +45,8 @@ class RouteStore {
   // Nothing when it is unknown or has expired.
   virtual std::optional<StoredRoute> find(const std::string& key, TimePoint now) const = 0;
 
-  // Makes this the stream's route unless it has one, and returns the one it has then. Errc::Limit when the store
-  // is full of held routes.
+  // Makes this the stream's route unless it has one, and returns the one it has then. Errc::Limit
+  // when the store is full of held routes.
   virtual Result<StoredRoute> claim(const std::string& key, const std::string& upstream,
                                     std::uint64_t generation, TimePoint now) = 0;
 
@@ -91,7 +93,8 @@ class MemoryRouteStore final : public RouteStore {
   std::size_t size() const override { return routes_.size(); }
 
  private:
-  // Keys of the routes that nobody holds, longest unused first. They view into routes_, whose nodes never move.
+  // Keys of the routes that nobody holds, longest unused first. They view into routes_, whose nodes
+  // never move.
   using Idle = std::list<std::string_view>;
   struct Node {
     StoredRoute route;

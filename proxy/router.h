@@ -1,8 +1,9 @@
 // proxy/router.h
 // Where does this stream go? What every session of the proxy asks, and tells in return.
 //
-// The promise: while an origin is alive, every request for one stream reaches that same origin. So the first
-// request for a stream claims a route, by the Balancer's choice, and all later ones follow it.
+// The promise: while an origin is alive, every request for one stream reaches that same origin. So
+// the first request for a stream claims a route, by the Balancer's choice, and all later ones
+// follow it.
 //
 //   route(key) ─► connect ──fails──► failed(id) ─► route(key, exclude id) ─► ...   the stream has moved
 //                    │ succeeded(id)
@@ -12,15 +13,18 @@
 //                    ▼
 //                 opened(key, id) ... closed(key, id)
 //
-// A route ends when its upstream fails, restarts (same server id, new service id), goes silent, or when nobody used
-// the stream for the store's lifetime. While sessions are open it is held. When a stream's route was lost but
-// sessions still run at an upstream that may be asked, the stream goes back there.
+// A route ends when its upstream fails, restarts (same server id, new service id), goes silent, or
+// when nobody used the stream for the store's lifetime. While sessions are open it is held. When a
+// stream's route was lost but sessions still run at an upstream that may be asked, the stream goes
+// back there.
 //
-// An upstream that does not speak the protocol asked for is never given. If it is the one that serves the stream
-// right now, the request is refused: elsewhere the stream cannot be.
+// An upstream that does not speak the protocol asked for is never given. If it is the one that
+// serves the stream right now, the request is refused: elsewhere the stream cannot be.
 //
-// Threading: one loop owns it, others post to that loop. Time is what the caller says; it may not run back.
-// Bounds: those of Registry and RouteStore, and one small entry for each live (stream, upstream) pair.
+// Threading: one loop owns it, others post to that loop. Time is what the caller says; it may not
+// run back.
+// Bounds: those of Registry and RouteStore, and one small entry for each live (stream, upstream)
+// pair.
 #pragma once
 
 #include <cstddef>
@@ -57,23 +61,27 @@ class Router {
   // Adds an upstream of the configuration. Errors: Registry::configure.
   Result<void> configure(Upstream upstream);
 
-  // `exclude` names the upstreams that this request tried already. Errc::Unavailable when nobody is left.
+  // `exclude` names the upstreams that this request tried already. Errc::Unavailable when nobody is
+  // left.
   Result<Route> route(const std::string& key, Protocol protocol, TimePoint now,
                       std::span<const std::string> exclude = {});
 
-  // `id` really has the stream: its route leads there from now on. Errc::NotFound when `id` is gone.
+  // `id` really has the stream: its route leads there from now on. Errc::NotFound when `id` is
+  // gone.
   Result<void> confirmed(const std::string& key, const std::string& id, TimePoint now);
 
-  // Something went wrong between us and `id` before its verdict. Ejects it and drops all its routes, unless `reason`
-  // says nothing about its health (NotFound, Busy, Denied, Limit, Loop, Cancelled, and System, which is our own
-  // kernel); those are only counted. What a client can provoke must not be reported here as a Reset or Closed.
-  // True when it was ejected just now and there is another to go to: its streams move.
+  // Something went wrong between us and `id` before its verdict. Ejects it and drops all its
+  // routes, unless `reason` says nothing about its health (NotFound, Busy, Denied, Limit, Loop,
+  // Cancelled, and System, which is our own kernel); those are only counted. What a client can
+  // provoke must not be reported here as a Reset or Closed. True when it was ejected just now and
+  // there is another to go to: its streams move.
   bool failed(const std::string& key, const std::string& id, Errc reason, TimePoint now);
 
   // A connect to `id` worked.
   void succeeded(const std::string& id, TimePoint now);
 
-  // A session of the stream runs through `id`, and ends. REQUIRES: each closed() belongs to one opened().
+  // A session of the stream runs through `id`, and ends. REQUIRES: each closed() belongs to one
+  // opened().
   void opened(const std::string& key, const std::string& id);
   void closed(const std::string& key, const std::string& id, TimePoint now);
 

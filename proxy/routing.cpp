@@ -14,9 +14,11 @@ Task<void> Routing::run() {
   }
 }
 
-Task<Result<Route>> Routing::route(std::string key, Protocol protocol, std::vector<std::string> exclude) {
-  auto question =
-      Call(home_, [this, &key, protocol, &exclude] { return router_.route(key, protocol, home_.now(), exclude); });
+Task<Result<Route>> Routing::route(std::string key, Protocol protocol,
+                                   std::vector<std::string> exclude) {
+  auto question = Call(home_, [this, &key, protocol, &exclude] {
+    return router_.route(key, protocol, home_.now(), exclude);
+  });
   auto answer = co_await question;
   co_return answer;
 }
@@ -64,9 +66,11 @@ void Routing::tell_ejected(const std::string& id) {
   }
 }
 
-RouteUse::RouteUse(Routing& routing, std::string key, std::string id, std::function<void()> on_ejected)
+RouteUse::RouteUse(Routing& routing, std::string key, std::string id,
+                   std::function<void()> on_ejected)
     : routing_(routing),
-      use_(std::make_shared<Routing::Use>(std::move(key), std::move(id), *Loop::current(), std::move(on_ejected))) {
+      use_(std::make_shared<Routing::Use>(std::move(key), std::move(id), *Loop::current(),
+                                          std::move(on_ejected))) {
   routing_.opened(use_);
 }
 

@@ -1,6 +1,6 @@
 // proxy/routing.h
-// The Router, asked from any loop. It lives on one loop; questions travel there and back as messages, which
-// costs a new session some microseconds and an established one nothing.
+// The Router, asked from any loop. It lives on one loop; questions travel there and
+// back as messages, which costs a new session some microseconds and an established one nothing.
 //
 // Threading: the constructor and run() on the home loop, everything else from any loop.
 // Bounds: the Router's; questions under way are bounded by the sessions that ask.
@@ -19,7 +19,8 @@ class Routing {
  public:
   Routing(Loop& home, Router router) : home_(home), router_(std::move(router)) {}
 
-  // Forgets what is silent and unused, until the loop gives up its waits. Spawn it once, on the home loop.
+  // Forgets what is silent and unused, until the loop gives up its waits. Spawn it once, on the
+  // home loop.
   Task<void> run();
 
   // As Router's, at the time of their arrival.
@@ -28,10 +29,11 @@ class Routing {
   void failed(std::string key, std::string id, Errc reason);
   void succeeded(std::string id);
 
-  // Runs `ask` with the Router on its loop and waits for its answer; for threads that are not loops.
-  // Errors: Timeout.
+  // Runs `ask` with the Router on its loop and waits for its answer; for threads that are not
+  // loops. Errors: Timeout.
   template <class Ask>
-  auto ask_from_outside(Ask ask, milliseconds patience) -> Result<std::invoke_result_t<Ask&, Router&>>;
+  auto ask_from_outside(Ask ask, milliseconds patience)
+      -> Result<std::invoke_result_t<Ask&, Router&>>;
 
  private:
   friend class RouteUse;
@@ -49,16 +51,19 @@ class Routing {
 
   Loop& home_;
   Router router_;
-  std::unordered_map<std::string, std::unordered_set<std::shared_ptr<Use>>> uses_;  // by upstream; home's
+  std::unordered_map<std::string, std::unordered_set<std::shared_ptr<Use>>>
+      uses_;  // by upstream; home's
 };
 
 // One session's place in the books: the route is held and counted while it lives.
 //
-// `on_ejected`, if given, is called on the session's loop when its upstream is ejected and others are there: a
-// server that does not answer any more keeps its connections, and who publishes to it would never notice.
+// `on_ejected`, if given, is called on the session's loop when its upstream is ejected and others
+// are there: a server that does not answer any more keeps its connections, and who publishes to it
+// would never notice.
 class RouteUse {
  public:
-  RouteUse(Routing& routing, std::string key, std::string id, std::function<void()> on_ejected = nullptr);
+  RouteUse(Routing& routing, std::string key, std::string id,
+           std::function<void()> on_ejected = nullptr);
   RouteUse(const RouteUse&) = delete;
   RouteUse& operator=(const RouteUse&) = delete;
   ~RouteUse();

@@ -40,7 +40,8 @@ class RtmpRelay {
   Task<Error> serve() {
     auto greeted = co_await client_.accept(loop_.in(options_.handshake_timeout));
     if (!greeted) co_return greeted.error();
-    auto asked = co_await rtmp::serve_setup(client_, options_.window_ack, loop_.in(options_.request_timeout));
+    auto asked = co_await rtmp::serve_setup(client_, options_.window_ack,
+                                            loop_.in(options_.request_timeout));
     if (!asked) co_return asked.error();
     request_ = std::move(*asked);
     auto understood = understand();
@@ -89,7 +90,8 @@ class RtmpRelay {
                                                loop_.in(options_.dial.reply_timeout));
       if (!opened) {
         dialer.reject(opened.error());
-        if (opened.error().code == Errc::Cancelled || opened.error().code == Errc::Denied) co_return opened.error();
+        if (opened.error().code == Errc::Cancelled || opened.error().code == Errc::Denied)
+          co_return opened.error();
         continue;
       }
       origin_stream_ = *opened;
@@ -102,7 +104,8 @@ class RtmpRelay {
     }
   }
 
-  // Passes messages on until the origin's verdict has been given and neither side is inside a message.
+  // Passes messages on until the origin's verdict has been given and neither side is inside a
+  // message.
   Task<Result<void>> until_verdict(Connection& origin) {
     match_chunk_size(client_, origin);
     if (publishes())
@@ -119,7 +122,8 @@ class RtmpRelay {
       answered_ = true;
       auto sent = co_await client_.flush(loop_.in(options_.stall_timeout));
       if (!sent) co_return sent;
-      if (verdict && verdict->error) co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
+      if (verdict && verdict->error)
+        co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
     }
     co_return Result<void>{};
   }
@@ -158,11 +162,12 @@ class RtmpRelay {
   }
 
   static bool is_ping(const rtmp::Message& message) {
-    return message.payload.size() >= 2 &&
-           load_be16(message.payload.data()) >= static_cast<std::uint32_t>(rtmp::Event::PingRequest);
+    return message.payload.size() >= 2 && load_be16(message.payload.data()) >=
+                                              static_cast<std::uint32_t>(rtmp::Event::PingRequest);
   }
 
-  // Answers to what we asked on the client's behalf (releaseStream, FCPublish) have been given by us.
+  // Answers to what we asked on the client's behalf (releaseStream, FCPublish) have been given by
+  // us.
   static bool concerns_client(const rtmp::Message& message) {
     auto values = rtmp::decode_command(message);
     if (!values || values->empty()) return false;
@@ -172,7 +177,8 @@ class RtmpRelay {
 
   // What `to` writes and what `from` reads are one chunk stream soon.
   static void match_chunk_size(Connection& from, Connection& to) {
-    if (to.out_chunk_size() != from.reader().chunk_size()) to.set_chunk_size(from.reader().chunk_size());
+    if (to.out_chunk_size() != from.reader().chunk_size())
+      to.set_chunk_size(from.reader().chunk_size());
   }
 
   Task<Error> move_bytes(Connection& origin) {
@@ -184,10 +190,12 @@ class RtmpRelay {
     if (!to_client) co_return to_client.error();
     auto to_origin = co_await origin.flush(loop_.in(options_.stall_timeout));
     if (!to_origin) co_return to_origin.error();
-    ChunkPipe down(origin.socket(), client_.socket(), walker(origin, origin_stream_, request_.stream_id),
-                   origin.unread(), options_.stall_timeout, context_.tallies.to_clients);
-    ChunkPipe up(client_.socket(), origin.socket(), walker(client_, request_.stream_id, origin_stream_),
-                 client_.unread(), options_.stall_timeout, context_.tallies.to_upstreams);
+    ChunkPipe down(origin.socket(), client_.socket(),
+                   walker(origin, origin_stream_, request_.stream_id), origin.unread(),
+                   options_.stall_timeout, context_.tallies.to_clients);
+    ChunkPipe up(client_.socket(), origin.socket(),
+                 walker(client_, request_.stream_id, origin_stream_), client_.unread(),
+                 options_.stall_timeout, context_.tallies.to_upstreams);
     client_.release_buffer();
     origin.release_buffer();
     Closer closer(client_.socket(), origin.socket());
@@ -228,7 +236,8 @@ class RtmpRelay {
     closer.side_ended({ended.code, side + ": " + ended.text});
   }
 
-  // A client may be inside a message when the verdict comes (a publisher that does not wait for it).
+  // A client may be inside a message when the verdict comes (a publisher that does not wait for
+  // it).
   Task<Result<void>> client_boundary(Connection& origin) {
     while (!client_.reader().at_boundary()) {
       auto message = co_await client_.read(loop_.in(options_.stall_timeout));
@@ -243,9 +252,11 @@ class RtmpRelay {
     co_return Result<void>{};
   }
 
-  static rtmp::ChunkWalker walker(Connection& from, std::uint32_t stream_from, std::uint32_t stream_to) {
-    return rtmp::ChunkWalker(from.reader(),
-                             {.stream_id_from = stream_from, .stream_id_to = stream_to, .on_command = {}});
+  static rtmp::ChunkWalker walker(Connection& from, std::uint32_t stream_from,
+                                  std::uint32_t stream_to) {
+    return rtmp::ChunkWalker(
+        from.reader(),
+        {.stream_id_from = stream_from, .stream_id_to = stream_to, .on_command = {}});
   }
 
   void log_end(const Error& why) const {
@@ -277,7 +288,8 @@ class RtmpRelay {
 
 }  // namespace
 
-Task<void> relay_rtmp(RtmpRelayContext context, std::unique_ptr<Socket> client, std::shared_ptr<void> admission) {
+Task<void> relay_rtmp(RtmpRelayContext context, std::unique_ptr<Socket> client,
+                      std::shared_ptr<void> admission) {
   RtmpRelay relay(context, std::move(client));
   co_await relay.run();
   admission.reset();

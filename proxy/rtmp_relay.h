@@ -1,16 +1,17 @@
 // proxy/rtmp_relay.h
-// One RTMP client of the proxy: answered up to publish or play, then joined with the origin of its stream.
+// One RTMP client of the proxy: answered up to publish or play, then joined with
+// the origin of its stream.
 //
 //     client ◄─ connect, createStream ─► us        us ◄─ connect, createStream ─► origin
 //     client ── publish / play ────────► us ── the same, whole ────────────────► origin
 //     client ◄═══════════════ the origin's verdict, and from here on bytes ════► origin
 //
-// Until the verdict messages are passed on one by one. From then on, and as soon as neither side is inside a
-// message, bytes move: a ChunkWalker looks at chunk headers in passing, so that both sides' chunk state agrees,
-// and nothing is assembled, copied or written anew.
+// Until the verdict messages are passed on one by one. From then on, and as soon as neither side is
+// inside a message, bytes move: a ChunkWalker looks at chunk headers in passing, so that both
+// sides' chunk state agrees, and nothing is assembled, copied or written anew.
 //
-// Threading: the loop that accepted the client. Bounds: a deadline on everything until the verdict; then a
-// receiver that takes nothing for stall_timeout ends both.
+// Threading: the loop that accepted the client. Bounds: a deadline on everything until the verdict;
+// then a receiver that takes nothing for stall_timeout ends both.
 #pragma once
 
 #include <memory>
@@ -47,6 +48,7 @@ struct RtmpRelayContext {
 };
 
 // `admission` is given back when the client has gone.
-Task<void> relay_rtmp(RtmpRelayContext context, std::unique_ptr<Socket> client, std::shared_ptr<void> admission);
+Task<void> relay_rtmp(RtmpRelayContext context, std::unique_ptr<Socket> client,
+                      std::shared_ptr<void> admission);
 
 }  // namespace weir

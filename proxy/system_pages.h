@@ -10,7 +10,8 @@
 // It knows no loops and no routes: all it tells comes from Handlers. Every refusal is JSON,
 // {"code":STATUS,"error":TEXT}.
 //
-// Threading: constant after construction; any thread may ask, several at once, so Handlers must bear that.
+// Threading: constant after construction; any thread may ask, several at once, so Handlers must
+// bear that.
 // Bounds: reads one body of kMaxRegistrationBody at most, and only of who may register.
 #pragma once
 

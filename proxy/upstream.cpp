@@ -4,18 +4,12 @@ namespace weir {
 
 std::string_view name(Protocol protocol) {
   switch (protocol) {
-    case Protocol::Rtmp:
-      return "rtmp";
-    case Protocol::Http:
-      return "http";
-    case Protocol::Api:
-      return "api";
-    case Protocol::Webrtc:
-      return "webrtc";
-    case Protocol::Srt:
-      return "srt";
-    case Protocol::Rtsp:
-      return "rtsp";
+    case Protocol::Rtmp: return "rtmp";
+    case Protocol::Http: return "http";
+    case Protocol::Api: return "api";
+    case Protocol::Webrtc: return "webrtc";
+    case Protocol::Srt: return "srt";
+    case Protocol::Rtsp: return "rtsp";
   }
   return "unknown";
 }

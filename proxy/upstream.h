@@ -1,9 +1,10 @@
 // proxy/upstream.h
-// A server that this node relays to or pulls from: who it is and where each of its protocols listens.
+// A server that this node relays to or pulls from: who it is and where each of its
+// protocols listens.
 //
-// Immutable once made. A heartbeat that changes an address makes a new Upstream, so whoever holds the old one
-// (a session in the middle of connecting, a snapshot on its way to the control API) is not disturbed and
-// needs no lock.
+// Immutable once made. A heartbeat that changes an address makes a new Upstream, so whoever holds
+// the old one (a session in the middle of connecting, a snapshot on its way to the control API) is
+// not disturbed and needs no lock.
 //
 // Threading: immutable; any thread may read one.
 // Bounds: those of its makers (registration.h, the configuration).
@@ -74,8 +75,9 @@ struct UpstreamState {
   bool ejected() const { return ejected_for.has_value(); }
 };
 
-// FNV-1a over the bytes, then the finaliser of SplitMix64, which spreads the last bytes over all bits. Fixed for
-// ever: proxies of different versions and machines must agree on it, which std::hash does not promise.
+// FNV-1a over the bytes, then the finaliser of SplitMix64, which spreads the last bytes over all
+// bits. Fixed for ever: proxies of different versions and machines must agree on it, which
+// std::hash does not promise.
 std::uint64_t stable_hash(std::string_view text, std::uint64_t seed = 0);
 
 }  // namespace weir

@@ -1,9 +1,9 @@
 // common/http/body.h
-// Finds the end of one message's body in the bytes of its connection, whatever its framing, and takes the
-// framing off for those who want the content alone.
+// Finds the end of one message's body in the bytes of its connection, whatever
+// its framing, and takes the framing off for those who want the content alone.
 //
-// A relay passes the bytes of a chunked body on as they are: every one of them has gone through ChunkedReader,
-// which is strict enough that no two readers see different ends in them.
+// A relay passes the bytes of a chunked body on as they are: every one of them has gone through
+// ChunkedReader, which is strict enough that no two readers see different ends in them.
 //
 // Threading: one owner. Bounds: holds no body.
 #pragma once
@@ -20,7 +20,8 @@ class Body final : public PumpExtent {
 
   BodyFraming framing() const { return framing_; }
 
-  // A piece of content, which is a view of the input. Empty: the body has ended, or needs more bytes.
+  // A piece of content, which is a view of the input. Empty: the body has ended, or needs more
+  // bytes.
   Parsed<ByteView> next(ByteView& input);
 
   std::size_t room(std::size_t most) const override;

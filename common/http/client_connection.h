@@ -19,11 +19,12 @@ class ClientConnection final : public Connection {
   explicit ClientConnection(std::unique_ptr<Socket> socket, const Limits& limits = {})
       : Connection(std::move(socket)), reader_(limits) {}
 
-  // The head alone; its body, if it has one, is the caller's to write. REQUIRES: the headers say how the body is
-  // framed and whom it is for.
+  // The head alone; its body, if it has one, is the caller's to write. REQUIRES: the headers say
+  // how the body is framed and whom it is for.
   Task<Result<void>> send(Request request, Deadline deadline);
-  // The next response head, 100 Continue and the like included. Errors: Closed when the server ended the
-  // connection instead, Reset inside a head, Limit after kMaxInterim, Protocol, and the socket's.
+  // The next response head, 100 Continue and the like included. Errors: Closed when the server
+  // ended the connection instead, Reset inside a head, Limit after kMaxInterim, Protocol, and the
+  // socket's.
   Task<Result<Response>> read_head(Deadline deadline);
   // Both, without a body, skipping what is not the final response.
   Task<Result<Response>> get(Request request, Deadline deadline);

@@ -2,10 +2,11 @@
 // One HTTP/1.1 connection: heads and bodies in the bytes of a socket. What ServerConnection and
 // ClientConnection have in common.
 //
-// Nothing is held while it waits for bytes: the receive buffer comes with them and goes when they are used.
+// Nothing is held while it waits for bytes: the receive buffer comes with them and goes when they
+// are used.
 //
-// Threading: the socket's loop; one coroutine reads at a time. Destroying a connection closes its socket, and
-// is allowed while it is watched, not while somebody awaits one of its functions.
+// Threading: the socket's loop; one coroutine reads at a time. Destroying a connection closes its
+// socket, and is allowed while it is watched, not while somebody awaits one of its functions.
 // Bounds: kReceiveBuffer, and the head reader's limits.
 #pragma once
 
@@ -31,15 +32,18 @@ class Connection {
   // All of it. Errors: Socket::write.
   Task<Result<void>> write(std::string bytes, Deadline deadline);
 
-  // The next piece of the present message's content, unchunked; it holds until the next call. Errors: Closed at
-  // the body's end, Reset when the connection ends before that, Protocol, and the socket's.
+  // The next piece of the present message's content, unchunked; it holds until the next call.
+  // Errors: Closed at the body's end, Reset when the connection ends before that, Protocol, and the
+  // socket's.
   Task<Result<ByteView>> read_body(Deadline deadline);
-  // Passes the rest of the body on as it comes, framing included, behind `head`. `options.extent` is set here.
+  // Passes the rest of the body on as it comes, framing included, behind `head`. `options.extent`
+  // is set here.
   Task<PumpEnd> pump_body(Socket& to, PumpOptions options, std::string head = {});
   const Body& body() const { return body_; }
 
-  // Notices that the peer leaves while nobody reads from it: then closes `other` (null: nobody). Holds until the
-  // next bytes of the peer, which the next read gives; a peer that has sent more already is not watched.
+  // Notices that the peer leaves while nobody reads from it: then closes `other` (null: nobody).
+  // Holds until the next bytes of the peer, which the next read gives; a peer that has sent more
+  // already is not watched.
   void close_when_gone(Socket* other);
   // The peer has ended or broken the connection.
   bool gone() const { return gone_; }

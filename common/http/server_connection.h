@@ -25,15 +25,16 @@ class ServerConnection final : public Connection {
                             const Limits& limits = {})
       : Connection(std::move(socket)), times_(times), reader_(limits) {}
 
-  // The body, if any, is for the caller to read; unless it did, no further request is given. A refusal with
-  // status 0 is the ordinary end of a connection, or of its peer: there is nothing to answer.
+  // The body, if any, is for the caller to read; unless it did, no further request is given. A
+  // refusal with status 0 is the ordinary end of a connection, or of its peer: there is nothing to
+  // answer.
   Task<Parsed<Request>> read_request();
 
   Task<Result<void>> respond(std::string bytes);
   // Answers with the refusal's status, if it has one, and ends the connection.
   Task<void> refuse_with(Refusal why);
-  // Sends our end, then waits for the client's a little, so that bytes of its under way do not make the kernel
-  // take our answer back (RFC 9112 9.6).
+  // Sends our end, then waits for the client's a little, so that bytes of its under way do not make
+  // the kernel take our answer back (RFC 9112 9.6).
   Task<void> close_gently();
 
  private:

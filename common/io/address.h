@@ -14,7 +14,8 @@ namespace weir {
 class Address {
  public:
   Address() = default;
-  // From numeric text such as "127.0.0.1" or "::1"; an empty host is every IPv6 and IPv4 address. Errors: Protocol.
+  // From numeric text such as "127.0.0.1" or "::1"; an empty host is every IPv6 and IPv4 address.
+  // Errors: Protocol.
   static Result<Address> parse(const std::string& host, std::uint16_t port);
   static Address of(const sockaddr* address, socklen_t length);
   static Address of_peer(int fd);

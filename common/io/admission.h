@@ -1,6 +1,6 @@
 // common/io/admission.h
-// How many connections there may be, in all and from one address. A connection holds its ticket for as long as
-// it lives; one that gets none is closed at once.
+// How many connections there may be, in all and from one address. A
+// connection holds its ticket for as long as it lives; one that gets none is closed at once.
 //
 // Threading: any. Bounds: one entry per address that is connected now.
 #pragma once
@@ -17,14 +17,16 @@ namespace weir {
 class Admission {
  public:
   // 0 means no limit.
-  Admission(std::size_t total, std::size_t per_address) : total_limit_(total), address_limit_(per_address) {}
+  Admission(std::size_t total, std::size_t per_address)
+      : total_limit_(total), address_limit_(per_address) {}
 
   // Null when there is no room. REQUIRES: this outlives every ticket.
   std::shared_ptr<void> admit(const Address& peer) {
     std::string host = peer.host();
     const std::lock_guard lock(mutex_);
     auto& here = addresses_[host];
-    const bool full = (total_limit_ > 0 && total_ >= total_limit_) || (address_limit_ > 0 && here >= address_limit_);
+    const bool full = (total_limit_ > 0 && total_ >= total_limit_) ||
+                      (address_limit_ > 0 && here >= address_limit_);
     if (full) {
       if (here == 0) addresses_.erase(host);
       ++refused_;

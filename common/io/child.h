@@ -6,8 +6,8 @@
 //     ... ; socket.close();            // makes the child end
 //     co_await reader.join();
 //
-// Joining has no deadline and is not cancelled: the child ends because its owner has closed what it waits on,
-// or because the loop gives up all waits.
+// Joining has no deadline and is not cancelled: the child ends because its owner has closed what it
+// waits on, or because the loop gives up all waits.
 #pragma once
 
 #include "common/check.h"

@@ -1,6 +1,6 @@
 // common/io/gate.h
-// A place where coroutines of one loop wait until something has changed. Waiters look again at what they
-// wait for after each notify(): a gate carries no state of its own.
+// A place where coroutines of one loop wait until something has changed. Waiters
+// look again at what they wait for after each notify(): a gate carries no state of its own.
 #pragma once
 
 #include <vector>

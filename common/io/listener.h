@@ -1,6 +1,7 @@
 // common/io/listener.h
-// A listening TCP socket of one loop. Every loop has its own on the same port (SO_REUSEPORT), so the kernel
-// spreads connections over the cores and no accepted connection ever changes its loop.
+// A listening TCP socket of one loop. Every loop has its own on the same port
+// (SO_REUSEPORT), so the kernel spreads connections over the cores and no accepted connection ever
+// changes its loop.
 //
 // When descriptors run out, accepting pauses for kPause and tries again: those who wait stay in the
 // kernel's queue and running sessions notice nothing.
@@ -17,7 +18,8 @@ class Listener final : private Watcher, private Timer {
   using Accepted = std::function<void(std::unique_ptr<Socket>)>;
   static constexpr milliseconds kPause{100};
 
-  // Binds and listens; for an IPv6 wildcard address on IPv4 too. Errors: System, with the address in the text.
+  // Binds and listens; for an IPv6 wildcard address on IPv4 too. Errors: System, with the address
+  // in the text.
   enum class Sharing { Port, Alone };  // among the loops; or nobody else may have the port
   static Result<int> open(const Address& at, Sharing sharing = Sharing::Port);
 

@@ -69,7 +69,8 @@ void Loop::stop() {
 
 void Loop::turn() {
   std::array<epoll_event, kMaxEvents> events;
-  const int timeout = std::exchange(self_posted_, false) ? 0 : epoll_timeout_ms(timers_.next_wake());
+  const int timeout =
+      std::exchange(self_posted_, false) ? 0 : epoll_timeout_ms(timers_.next_wake());
   const int count = epoll_wait(epoll_fd_, events.data(), kMaxEvents, timeout);
   INVARIANT(count >= 0 || errno == EINTR, std::strerror(errno));
   now_ = Clock::now();
@@ -186,7 +187,8 @@ void Loop::account(Clock::time_point woke, Clock::time_point slept) {
   busy_ += slept - woke;
   const auto period = slept - period_start_;
   if (period < kUtilisationPeriod) return;
-  const double share = std::min(1.0, static_cast<double>(busy_.count()) / static_cast<double>(period.count()));
+  const double share =
+      std::min(1.0, static_cast<double>(busy_.count()) / static_cast<double>(period.count()));
   utilisation_.store((utilisation() + share) / 2, std::memory_order_relaxed);
   busy_ = {};
   period_start_ = slept;

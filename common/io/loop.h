@@ -1,14 +1,16 @@
 // common/io/loop.h
-// One core's event loop: epoll, timers, and messages from other loops. Everything weir does on the network
-// happens inside run(), turn by turn:
+// One core's event loop: epoll, timers, and messages from other loops. Everything
+// weir does on the network happens inside run(), turn by turn:
 //
 //     wait ─► ready sockets ─► due timers ─► posted messages ─► end-of-turn work ─► outgoing messages
 //
-// What is posted to another loop during a turn leaves at its end in one batch with at most one wake, so a
-// busy loop disturbs its neighbours once a turn however many messages it has for them.
+// What is posted to another loop during a turn leaves at its end in one batch with at most one
+// wake, so a busy loop disturbs its neighbours once a turn however many messages it has for them.
 //
-// Threading: everything but post() and stop() belongs to the loop's own thread. Loop::current() is that loop.
-// Bounds: one turn handles at most kMaxEvents sockets; posted messages are bounded by what their senders hold.
+// Threading: everything but post() and stop() belongs to the loop's own thread. Loop::current() is
+// that loop.
+// Bounds: one turn handles at most kMaxEvents sockets; posted messages are bounded by what their
+// senders hold.
 #pragma once
 
 #include <sys/epoll.h>
@@ -89,14 +91,16 @@ class Loop {
   void spawn(Task<void> task);
   int spawned() const { return spawned_; }
 
-  // Ends every wait of this loop with Errc::Cancelled, now and from now on: sessions unwind by themselves.
+  // Ends every wait of this loop with Errc::Cancelled, now and from now on: sessions unwind by
+  // themselves.
   void cancel_all();
   bool cancelled() const { return cancelled_; }
 
   // Memory to receive into, for the time up to the next suspension.
   std::span<std::uint8_t> scratch() { return scratch_; }
 
-  // Share of its time that the loop spent working lately, 0 to 1: half of it is the last quarter second.
+  // Share of its time that the loop spent working lately, 0 to 1: half of it is the last quarter
+  // second.
   double utilisation() const { return utilisation_.load(std::memory_order_relaxed); }
 
  private:

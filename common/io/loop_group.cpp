@@ -5,7 +5,8 @@
 namespace weir {
 
 LoopGroup::LoopGroup(std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>(static_cast<int>(i)));
+  for (std::size_t i = 0; i < count; ++i)
+    loops_.push_back(std::make_unique<Loop>(static_cast<int>(i)));
 }
 
 LoopGroup::~LoopGroup() {

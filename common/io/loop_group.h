@@ -26,7 +26,8 @@ class LoopGroup {
   void start();
   // Runs `work` on every loop, one after the other, and returns when it has run on all.
   void on_each(const std::function<void(Loop&)>& work);
-  // Ends all waits, lets sessions unwind, then ends the threads. False when some session did not end in time.
+  // Ends all waits, lets sessions unwind, then ends the threads. False when some session did not
+  // end in time.
   bool shut_down(milliseconds patience);
 
  private:

@@ -1,15 +1,17 @@
 // common/io/pump.h
-// Moves bytes from one socket to another as they come, for what a plain TCP proxy would cost: one receive
-// and one send each time the sender had something, into and out of the loop's scratch memory.
+// Moves bytes from one socket to another as they come, for what a plain TCP proxy
+// would cost: one receive and one send each time the sender had something, into and out of the
+// loop's scratch memory.
 //
-// A receiver that takes less than it was given is waited for, and nothing more is read meanwhile: the kernel's
-// buffers fill, and the sender slows down. So a pump holds nothing, or at most what one receive gave.
+// A receiver that takes less than it was given is waited for, and nothing more is read meanwhile:
+// the kernel's buffers fill, and the sender slows down. So a pump holds nothing, or at most what
+// one receive gave.
 //
-// A pump watches the side it waits for. A receiver that goes while the sender is silent is noticed by whoever
-// reads from it: relay_both(), or http::Connection::close_when_gone().
+// A pump watches the side it waits for. A receiver that goes while the sender is silent is noticed
+// by whoever reads from it: relay_both(), or http::Connection::close_when_gone().
 //
-// Threading: one loop's, to which both sockets belong and outlive the pump. To stop one: close a socket, and
-// wait for the pump's end before either is destroyed.
+// Threading: one loop's, to which both sockets belong and outlive the pump. To stop one: close a
+// socket, and wait for the pump's end before either is destroyed.
 // Bounds: kPiece bytes.
 #pragma once
 
@@ -22,9 +24,11 @@ class Tally;
 // Finds the end of a message in the bytes that pass.
 class PumpExtent {
  public:
-  // How many bytes may be received without more than need be of what comes after the end. At least 1 before it.
+  // How many bytes may be received without more than need be of what comes after the end. At least
+  // 1 before it.
   virtual std::size_t room(std::size_t most) const = 0;
-  // How many of the next bytes belong to the message, counted from their front. An error ends the pump.
+  // How many of the next bytes belong to the message, counted from their front. An error ends the
+  // pump.
   virtual Result<std::size_t> take(ByteView bytes) = 0;
   virtual bool ended() const = 0;
   // The sender has ended the connection: whether that is the message's proper end.
@@ -115,8 +119,9 @@ struct RelayEnd {
   bool a_ended_it = false;  // else b did
 };
 
-// Both directions until both have ended. The end of one is passed on as a half-close, and the other may go on
-// for `linger`; a broken connection ends both at once. The sockets may be closed afterwards.
+// Both directions until both have ended. The end of one is passed on as a half-close, and the other
+// may go on for `linger`; a broken connection ends both at once. The sockets may be closed
+// afterwards.
 Task<RelayEnd> relay_both(Socket& a, Socket& b, RelayOptions options);
 
 // Receives and drops until the sender's end, an error, or the deadline.

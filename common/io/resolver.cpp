@@ -29,8 +29,8 @@ class Resolver::Channel final : private Timer {
       static_cast<Channel*>(self)->watch(fd, readable != 0, writable != 0);
     };
     options.sock_state_cb_data = this;
-    const int status =
-        ares_init_options(&channel_, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+    const int status = ares_init_options(
+        &channel_, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
     INVARIANT(status == ARES_SUCCESS, ares_strerror(status));
   }
   ~Channel() { ares_destroy(channel_); }
@@ -40,7 +40,8 @@ class Resolver::Channel final : private Timer {
   void arm_timeout() {
     timeval left{};
     if (ares_timeout(channel_, nullptr, &left) == nullptr) return;
-    loop_.arm(*this, loop_.in(std::chrono::seconds(left.tv_sec) + std::chrono::microseconds(left.tv_usec)));
+    loop_.arm(*this, loop_.in(std::chrono::seconds(left.tv_sec) +
+                              std::chrono::microseconds(left.tv_usec)));
   }
 
  private:
@@ -86,7 +87,8 @@ Resolver::Resolver(Loop& loop) : loop_(loop), channel_(std::make_unique<Channel>
 Resolver::~Resolver() = default;
 
 void Resolver::forget(const std::string& host) {
-  if (auto known = answers_.find(host); known != answers_.end()) known->second.expires = loop_.now();
+  if (auto known = answers_.find(host); known != answers_.end())
+    known->second.expires = loop_.now();
 }
 
 void Resolver::ask(const std::string& host) {
@@ -94,24 +96,28 @@ void Resolver::ask(const std::string& host) {
     Resolver* resolver;
     std::string host;
   };
-  const ares_addrinfo_hints hints{.ai_flags = 0, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = 0};
+  const ares_addrinfo_hints hints{
+      .ai_flags = 0, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = 0};
   auto on_answer = [](void* asked_pointer, int status, int, ares_addrinfo* found) {
     const std::unique_ptr<Asked> asked(static_cast<Asked*>(asked_pointer));
     if (status == ARES_EDESTRUCTION) return;
     std::vector<Address> addresses;
     std::chrono::seconds ttl = kMaxTtl;
-    for (auto* node = found != nullptr ? found->nodes : nullptr; node != nullptr; node = node->ai_next) {
+    for (auto* node = found != nullptr ? found->nodes : nullptr; node != nullptr;
+         node = node->ai_next) {
       addresses.push_back(Address::of(node->ai_addr, node->ai_addrlen));
       ttl = std::clamp(std::chrono::seconds(node->ai_ttl), kMinTtl, ttl);
     }
     if (found != nullptr) ares_freeaddrinfo(found);
     asked->resolver->answer(asked->host, std::move(addresses), ttl);
   };
-  ares_getaddrinfo(channel_->handle(), host.c_str(), nullptr, &hints, on_answer, new Asked{this, host});
+  ares_getaddrinfo(channel_->handle(), host.c_str(), nullptr, &hints, on_answer,
+                   new Asked{this, host});
   channel_->arm_timeout();
 }
 
-void Resolver::answer(const std::string& host, std::vector<Address> addresses, std::chrono::seconds ttl) {
+void Resolver::answer(const std::string& host, std::vector<Address> addresses,
+                      std::chrono::seconds ttl) {
   auto known = answers_.find(host);
   if (!addresses.empty()) {
     if (known == answers_.end() && answers_.size() >= kMaxNames) answers_.erase(answers_.begin());

@@ -1,9 +1,10 @@
 // common/io/resolver.h
 // Names to addresses, without blocking the loop (c-ares reads resolv.conf and the hosts file).
 //
-// Answers are kept for their TTL; forget() makes the next resolve() ask again, which is what one does when
-// no address of an answer lets itself be connected. While the resolver does not answer, the last known
-// addresses go on being used. Questions for one name that come together are asked once.
+// Answers are kept for their TTL; forget() makes the next resolve() ask again, which is what one
+// does when no address of an answer lets itself be connected. While the resolver does not answer,
+// the last known addresses go on being used. Questions for one name that come together are asked
+// once.
 //
 // Threading: one loop's. Bounds: kMaxNames names.
 #pragma once
@@ -31,11 +32,13 @@ class Resolver {
   Loop& loop() const { return loop_; }
 
   // At least one address. Numeric hosts are answered at once. Errors: NotFound, Timeout, Cancelled.
-  Task<Result<std::vector<Address>>> resolve(std::string host, std::uint16_t port, Deadline deadline);
+  Task<Result<std::vector<Address>>> resolve(std::string host, std::uint16_t port,
+                                             Deadline deadline);
   void forget(const std::string& host);
 
   // Resolves and connects to the first address that lets us, dividing the time left between them.
-  Task<Result<std::unique_ptr<Socket>>> connect(std::string host, std::uint16_t port, Deadline deadline);
+  Task<Result<std::unique_ptr<Socket>>> connect(std::string host, std::uint16_t port,
+                                                Deadline deadline);
 
  private:
   class Channel;

@@ -113,8 +113,8 @@ Result<std::size_t> Socket::try_read(std::span<std::uint8_t> into) {
     readable_ = false;
     return 0;
   }
-  // A short read has emptied the socket: epoll tells of what comes next, which spares a recv. Only the
-  // peer's FIN, if it is in already, would not be told again.
+  // A short read has emptied the socket: epoll tells of what comes next, which spares a recv. Only
+  // the peer's FIN, if it is in already, would not be told again.
   if (static_cast<std::size_t>(got) < into.size() && !hung_up_) readable_ = false;
   return static_cast<std::size_t>(got);
 }

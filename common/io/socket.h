@@ -4,9 +4,9 @@
 //     auto got = co_await socket->read(buffer, loop.in(10s));
 //     if (!got) co_return got.error();
 //
-// At most one coroutine reads and one writes at a time. close() ends both waits with Errc::Cancelled. What can
-// be done at once is done without suspending. Relays use the try_ forms between waits, so that nothing is
-// allocated per packet.
+// At most one coroutine reads and one writes at a time. close() ends both waits with
+// Errc::Cancelled. What can be done at once is done without suspending. Relays use the try_ forms
+// between waits, so that nothing is allocated per packet.
 //
 // Threading: one loop's, and it stays there. Bounds: no buffers of its own.
 #pragma once
@@ -35,9 +35,11 @@ class Socket final : private Watcher {
   const Address& peer() const { return peer_; }
   bool is_open() const { return fd_ >= 0; }
 
-  // Bytes received, at least one. Errors: Closed at the peer's end of stream, Reset, Timeout, Cancelled.
+  // Bytes received, at least one. Errors: Closed at the peer's end of stream, Reset, Timeout,
+  // Cancelled.
   Task<Result<std::size_t>> read(std::span<std::uint8_t> into, Deadline deadline);
-  // All of `bytes`, which must live until then. Errors: Reset, Timeout (some may have been sent), Cancelled.
+  // All of `bytes`, which must live until then. Errors: Reset, Timeout (some may have been sent),
+  // Cancelled.
   Task<Result<void>> write(ByteView bytes, Deadline deadline);
 
   // Waits until the try_ form may succeed. After a try_ form gave 0.
@@ -49,7 +51,8 @@ class Socket final : private Watcher {
 
   // Sends what was written, then FIN. Reading goes on.
   void shut_down_writes();
-  // Lets the descriptor go, off the loop; the socket is closed then. For a viewer that becomes a cursor.
+  // Lets the descriptor go, off the loop; the socket is closed then. For a viewer that becomes a
+  // cursor.
   int release();
   void close();
 

@@ -1,10 +1,11 @@
 // common/io/task.h
-// Task<T>: a coroutine that starts when it is awaited and gives one T. spawn() in loop.h starts one that
-// nobody awaits.
+// Task<T>: a coroutine that starts when it is awaited and gives one T. spawn() in
+// loop.h starts one that nobody awaits.
 //
-// Why no symmetric transfer: g++ turns it into a jump only when it optimises, so a loop over ready tasks
-// would eat the stack of a debug build. Here the awaiting side runs the task itself and goes on without
-// suspending when the task is done at once; only a task that really waited resumes its continuation.
+// Why no symmetric transfer: g++ turns it into a jump only when it optimises, so a loop over ready
+// tasks would eat the stack of a debug build. Here the awaiting side runs the task itself and goes
+// on without suspending when the task is done at once; only a task that really waited resumes its
+// continuation.
 //
 // Threading: a task lives and ends on the loop that started it.
 #pragma once

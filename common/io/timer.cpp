@@ -46,7 +46,8 @@ void TimerWheel::place(Timer& timer) {
   int level = 0;
   while (level < kLevels - 1 && (differs >> (kLevelBits * (level + 1))) != 0) ++level;
   std::uint64_t slot = timer.tick_ >> (kLevelBits * level);
-  // Beyond the last level's reach (4 hours): park in its farthest slot and be placed again from there.
+  // Beyond the last level's reach (4 hours): park in its farthest slot and be placed again from
+  // there.
   const std::uint64_t reach = (now_ >> (kLevelBits * level)) + kSlots - 1;
   if (level == kLevels - 1 && slot > reach) slot = reach;
   Slot& head = slots_[static_cast<std::size_t>(level)][slot % kSlots];
@@ -56,7 +57,8 @@ void TimerWheel::place(Timer& timer) {
   head.prev_ = &timer;
 }
 
-// Moves every timer of `from` to the empty list `to`: what is armed meanwhile may land in `from` again.
+// Moves every timer of `from` to the empty list `to`: what is armed meanwhile may land in `from`
+// again.
 void TimerWheel::take(Slot& from, Slot& to) {
   to.next_ = to.prev_ = &to;
   if (from.next_ == &from) return;

@@ -1,10 +1,12 @@
 // common/io/timer.h
-// Deadlines of a loop: a hierarchical timing wheel, so that setting and dropping one is a few pointer writes
-// however many there are. Every await has a deadline and hardly any ever fires.
+// Deadlines of a loop: a hierarchical timing wheel, so that setting and dropping
+// one is a few pointer writes however many there are. Every await has a deadline and hardly any
+// ever fires.
 //
 //     level 0: 64 slots of 1 ms    level 1: 64 of 64 ms    level 2: 64 of 4 s    level 3: 64 of 262 s
 //
-// A timer waits in the coarsest slot that still keeps it apart and moves down as its time comes near.
+// A timer waits in the coarsest slot that still keeps it apart and moves down as its time comes
+// near.
 // Threading: one loop's. Bounds: no memory of its own; each Timer belongs to whoever waits.
 #pragma once
 
@@ -49,7 +51,8 @@ class TimerWheel {
   explicit TimerWheel(Clock::time_point start);
   ~TimerWheel();
 
-  // (Re)arms: fires at the first millisecond at or after `when`, at the earliest in the next advance().
+  // (Re)arms: fires at the first millisecond at or after `when`, at the earliest in the next
+  // advance().
   void arm(Timer& timer, Clock::time_point when);
   // Fires what is due.
   void advance(Clock::time_point now);

@@ -1,8 +1,10 @@
 // common/io/wait.h
-// One coroutine that waits for one thing, with a deadline: the building block of every await in common/io.
+// One coroutine that waits for one thing, with a deadline: the building block of
+// every await in common/io.
 //
-// A wait ends by wake(), by its deadline, or by the loop giving up all waits, whichever is first; the waiting
-// coroutine then goes on in the same turn. Threading: one loop's. Bounds: lives in the waiting coroutine.
+// A wait ends by wake(), by its deadline, or by the loop giving up all waits, whichever is first;
+// the waiting coroutine then goes on in the same turn. Threading: one loop's. Bounds: lives in the
+// waiting coroutine.
 #pragma once
 
 #include "common/error.h"
@@ -70,8 +72,8 @@ inline Task<Result<void>> sleep(Loop& loop, Clock::duration after) {
   co_return Result<void>{};
 }
 
-// Runs `work` on `other` and gives its result here. Takes a turn of each loop; has no deadline, as a loop
-// always gets to its messages.
+// Runs `work` on `other` and gives its result here. Takes a turn of each loop; has no deadline, as
+// a loop always gets to its messages.
 template <class Work>
 class Call {
  public:
@@ -96,8 +98,8 @@ class Call {
   std::optional<Value> value_;
 };
 
-// Runs a task on `other` and gives its result here. `make` is called there; what the task refers to must live
-// until then. The deadline, if any, is the task's own.
+// Runs a task on `other` and gives its result here. `make` is called there; what the task refers to
+// must live until then. The deadline, if any, is the task's own.
 template <class MakeTask>
 class CallTask {
  public:
@@ -105,7 +107,8 @@ class CallTask {
   CallTask(Loop& other, MakeTask make) : other_(other), make_(std::move(make)) {}
   bool await_ready() const { return false; }
   void await_suspend(std::coroutine_handle<> waiter) {
-    other_.post([this, waiter, home = Loop::current()] { other_.spawn(run(*this, waiter, *home)); });
+    other_.post(
+        [this, waiter, home = Loop::current()] { other_.spawn(run(*this, waiter, *home)); });
   }
   Value await_resume() { return std::move(*value_); }
 

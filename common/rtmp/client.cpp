@@ -9,10 +9,13 @@ using amf0::Value;
 constexpr double kConnectTransaction = 1;
 constexpr double kCreateStreamTransaction = 4;
 
-std::string text_of(const Value* value) { return value != nullptr ? std::string(value->text()) : std::string(); }
+std::string text_of(const Value* value) {
+  return value != nullptr ? std::string(value->text()) : std::string();
+}
 
 // The values of the reply to `transaction`. Errors: Denied when the server says _error.
-Task<Result<std::vector<Value>>> reply_to(Connection& connection, double transaction, Deadline deadline) {
+Task<Result<std::vector<Value>>> reply_to(Connection& connection, double transaction,
+                                          Deadline deadline) {
   for (int messages = 0; messages < kMaxReplies; ++messages) {
     auto message = co_await connection.read(deadline);
     if (!message) co_return std::unexpected(message.error());
@@ -25,7 +28,8 @@ Task<Result<std::vector<Value>>> reply_to(Connection& connection, double transac
     if (name == "_result" && (*values)[1].number() != transaction) continue;
     if (name == "_result") co_return std::move(*values);
     auto verdict = verdict_of(*message);
-    co_return fail(Errc::Denied, verdict ? verdict->code + " " + verdict->description : "closed by the server");
+    co_return fail(Errc::Denied,
+                   verdict ? verdict->code + " " + verdict->description : "closed by the server");
   }
   co_return fail(Errc::Protocol, "no reply among many messages");
 }
@@ -35,11 +39,15 @@ void append_values(ByteBuffer& out, const std::vector<Value>& values) {
 }
 
 void send_command(Connection& connection, std::uint32_t stream_id, ByteView payload) {
-  connection.send({.chunk_stream = kCommandChunkStream, .stream_id = stream_id, .type = Type::CommandAmf0}, payload);
+  connection.send(
+      {.chunk_stream = kCommandChunkStream, .stream_id = stream_id, .type = Type::CommandAmf0},
+      payload);
 }
 
 // Arguments belong to the stream's name only where the server takes it apart.
-std::string_view without_arguments(std::string_view stream) { return stream.substr(0, stream.find('?')); }
+std::string_view without_arguments(std::string_view stream) {
+  return stream.substr(0, stream.find('?'));
+}
 
 }  // namespace
 
@@ -86,7 +94,8 @@ Errc Verdict::reason() const {
   if (loop) return Errc::Loop;
   if (code.ends_with("NotFound")) return Errc::NotFound;
   if (code.ends_with("BadName")) return Errc::Busy;
-  if (code.ends_with("Denied") || code.ends_with("Rejected") || code.ends_with("Unauthorized")) return Errc::Denied;
+  if (code.ends_with("Denied") || code.ends_with("Rejected") || code.ends_with("Unauthorized"))
+    return Errc::Denied;
   return Errc::Unavailable;
 }
 

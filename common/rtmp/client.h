@@ -1,8 +1,10 @@
 // common/rtmp/client.h
-// The part of an RTMP client that needs no media: connect, createStream, then publish or play and the verdict.
+// The part of an RTMP client that needs no media: connect, createStream, then
+// publish or play and the verdict.
 //
-// Only what every server must answer is waited for. releaseStream, FCPublish and their like are sent because
-// some servers want them, and their answers are never awaited because some do not give any.
+// Only what every server must answer is waited for. releaseStream, FCPublish and their like are
+// sent because some servers want them, and their answers are never awaited because some do not give
+// any.
 //
 // Threading: the connection's loop. Bounds: kMaxReplies messages until each awaited answer.
 #pragma once
@@ -17,13 +19,14 @@ namespace weir::rtmp {
 
 inline constexpr int kMaxReplies = 64;
 
-// Does the handshake, sends connect with these arguments (the command object first) and, once it is granted,
-// createStream. The id of the new message stream. Errors: Denied with the server's words, Protocol, the
-// connection's.
+// Does the handshake, sends connect with these arguments (the command object first) and, once it is
+// granted, createStream. The id of the new message stream. Errors: Denied with the server's words,
+// Protocol, the connection's.
 Task<Result<std::uint32_t>> open_stream(Connection& connection, std::vector<amf0::Value> connect,
                                         std::uint32_t window_ack, Deadline deadline);
 
-// Asks; the answer is for the caller to read. `stream` with its arguments; `arguments` follow the name.
+// Asks; the answer is for the caller to read. `stream` with its arguments; `arguments` follow the
+// name.
 void send_play(Connection& connection, std::uint32_t stream_id, std::string_view stream,
                const std::vector<amf0::Value>& arguments = {});
 void send_publish(Connection& connection, std::uint32_t stream_id, std::string_view stream,

@@ -1,12 +1,12 @@
 // common/rtmp/connection.h
 // An RTMP conversation over one socket, in either direction: handshake, messages in, messages out.
 //
-// Protocol control is dealt with here and still returned, so that a relay may pass it on: acknowledgements are
-// sent when due, pings answered, chunk sizes followed. What is sent collects in a buffer until flush(), so an
-// answer of several messages is one write.
+// Protocol control is dealt with here and still returned, so that a relay may pass it on:
+// acknowledgements are sent when due, pings answered, chunk sizes followed. What is sent collects
+// in a buffer until flush(), so an answer of several messages is one write.
 //
-// Threading: the socket's loop. Bounds: ReaderLimits; one receive buffer, of kSetupBuffer until media is
-// expected; what the caller collects before flush().
+// Threading: the socket's loop. Bounds: ReaderLimits; one receive buffer, of kSetupBuffer until
+// media is expected; what the caller collects before flush().
 #pragma once
 
 #include <initializer_list>
@@ -26,19 +26,24 @@ class Connection {
 
   explicit Connection(std::unique_ptr<Socket> socket, const ReaderLimits& limits = {});
 
-  // The handshake (RTMP 5.2) as server and as client, plain or digest. Errors: Protocol and the socket's.
+  // The handshake (RTMP 5.2) as server and as client, plain or digest. Errors: Protocol and the
+  // socket's.
   Task<Result<void>> accept(Deadline deadline);
   Task<Result<void>> greet(Deadline deadline);
 
-  // The next message; its payload holds until the next read. Errors: the chunk reader's and the socket's.
+  // The next message; its payload holds until the next read. Errors: the chunk reader's and the
+  // socket's.
   Task<Result<Message>> read(Deadline deadline);
-  // The same beside another coroutine that writes: what is to be answered stays in out() for that one's flush.
+  // The same beside another coroutine that writes: what is to be answered stays in out() for that
+  // one's flush.
   Task<Result<Message>> read_beside_writer(Deadline deadline);
 
   // Collects what flush() sends.
   void send(const MessageHeader& header, ByteView payload);
   void command(std::uint32_t stream_id, std::initializer_list<amf0::Value> values);
-  void control(void (*append)(ByteBuffer&, std::uint32_t), std::uint32_t value) { append(out_, value); }
+  void control(void (*append)(ByteBuffer&, std::uint32_t), std::uint32_t value) {
+    append(out_, value);
+  }
   void user_control(Event event, std::uint32_t value) { append_user_control(out_, event, value); }
   void set_chunk_size(std::uint32_t bytes);
   ByteBuffer& out() { return out_; }

@@ -14,7 +14,8 @@ Value info_object(std::string_view level, std::string_view code, std::string_vie
   return info;
 }
 
-void accept_connect(Connection& connection, const Request& request, double transaction, std::uint32_t window_ack) {
+void accept_connect(Connection& connection, const Request& request, double transaction,
+                    std::uint32_t window_ack) {
   append_window_ack_size(connection.out(), window_ack);
   append_set_peer_bandwidth(connection.out(), window_ack, PeerBandwidth::Dynamic);
   connection.set_chunk_size(kOutChunkSize);
@@ -22,7 +23,8 @@ void accept_connect(Connection& connection, const Request& request, double trans
   server.set("fmsVer", "FMS/3,5,7,7009");  // encoders look for a version from which FCPublish works
   server.set("capabilities", 31);
   Value info = info_object("status", "NetConnection.Connect.Success", "Connection succeeded.");
-  const Value* encoding = request.connect.empty() ? nullptr : request.connect[0].find("objectEncoding");
+  const Value* encoding =
+      request.connect.empty() ? nullptr : request.connect[0].find("objectEncoding");
   info.set("objectEncoding", encoding != nullptr ? encoding->number() : 0.0);
   connection.command(0, {"_result", transaction, server, info});
 }
@@ -33,8 +35,10 @@ void answer(Connection& connection, std::string_view name, double transaction) {
     connection.command(0, {"_result", transaction, nullptr, static_cast<double>(kMediaStreamId)});
   } else if (name == "FCPublish" || name == "FCSubscribe") {
     const bool publish = name == "FCPublish";
-    connection.command(0, {publish ? "onFCPublish" : "onFCSubscribe", 0, nullptr,
-                           info_object("status", publish ? "NetStream.Publish.Start" : "NetStream.Play.Start", "")});
+    connection.command(
+        0,
+        {publish ? "onFCPublish" : "onFCSubscribe", 0, nullptr,
+         info_object("status", publish ? "NetStream.Publish.Start" : "NetStream.Play.Start", "")});
     connection.command(0, {"_result", transaction, nullptr, Value::undefined()});
   } else if (name == "getStreamLength") {
     connection.command(0, {"_result", transaction, nullptr, 0});  // live streams have none
@@ -56,12 +60,14 @@ bool is_command(const Message& message) {
 
 Result<std::vector<Value>> decode_command(const Message& message) {
   ByteView payload = message.payload;
-  const bool amf3 = message.header.type == Type::CommandAmf3 || message.header.type == Type::DataAmf3;
+  const bool amf3 =
+      message.header.type == Type::CommandAmf3 || message.header.type == Type::DataAmf3;
   if (amf3 && !payload.empty() && payload[0] == 0) payload = payload.subspan(1);
   return amf0::decode(payload);
 }
 
-Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_ack, Deadline deadline) {
+Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_ack,
+                                  Deadline deadline) {
   Request request;
   bool connected = false;
   connection.reader().set_message_limit(kMaxSetupMessage);
@@ -77,7 +83,8 @@ Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_a
     const std::string name(values->front().text());
     const double transaction = values->size() > 1 ? (*values)[1].number() : 0;
     if (name == "connect" && !connected) {
-      request.connect.assign(values->begin() + std::min<std::ptrdiff_t>(2, std::ssize(*values)), values->end());
+      request.connect.assign(values->begin() + std::min<std::ptrdiff_t>(2, std::ssize(*values)),
+                             values->end());
       request.app = request.property("app");
       request.tc_url = request.property("tcUrl");
       accept_connect(connection, request, transaction, window_ack);
@@ -101,23 +108,26 @@ Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_a
   co_return fail(Errc::Limit, "too many commands before publish or play");
 }
 
-void send_status(Connection& connection, std::uint32_t stream_id, std::string_view level, std::string_view code,
-                 std::string_view description) {
+void send_status(Connection& connection, std::uint32_t stream_id, std::string_view level,
+                 std::string_view code, std::string_view description) {
   connection.command(stream_id, {"onStatus", 0, nullptr, info_object(level, code, description)});
 }
 
 ByteBuffer status_message(std::uint32_t stream_id, std::string_view level, std::string_view code,
                           std::string_view description) {
-  const ByteBuffer payload = amf0::encode_all({"onStatus", 0, nullptr, info_object(level, code, description)});
+  const ByteBuffer payload =
+      amf0::encode_all({"onStatus", 0, nullptr, info_object(level, code, description)});
   const MessageHeader header{
       .chunk_stream = kCommandChunkStream, .stream_id = stream_id, .type = Type::CommandAmf0};
-  ByteBuffer out(encoded_size(static_cast<std::uint32_t>(payload.size()), 0, header.chunk_stream, kOutChunkSize));
+  ByteBuffer out(encoded_size(static_cast<std::uint32_t>(payload.size()), 0, header.chunk_stream,
+                              kOutChunkSize));
   encode(out.data(), header, payload, kOutChunkSize);
   return out;
 }
 
 ByteBuffer unpublish_messages(std::uint32_t stream_id) {
-  ByteBuffer out = status_message(stream_id, "status", "NetStream.Play.UnpublishNotify", "Stream ended.");
+  ByteBuffer out =
+      status_message(stream_id, "status", "NetStream.Play.UnpublishNotify", "Stream ended.");
   append_user_control(out, Event::StreamEof, stream_id);
   return out;
 }
@@ -127,13 +137,16 @@ void send_play_started(Connection& connection, std::uint32_t stream_id, std::str
   const std::string description = "Playing " + std::string(stream) + ".";
   send_status(connection, stream_id, "status", "NetStream.Play.Reset", description);
   send_status(connection, stream_id, "status", "NetStream.Play.Start", description);
-  connection.send({.chunk_stream = kDataChunkStream, .stream_id = stream_id, .type = Type::DataAmf0},
-                  amf0::encode_all({"|RtmpSampleAccess", true, true}));
+  connection.send(
+      {.chunk_stream = kDataChunkStream, .stream_id = stream_id, .type = Type::DataAmf0},
+      amf0::encode_all({"|RtmpSampleAccess", true, true}));
 }
 
-void send_publish_started(Connection& connection, std::uint32_t stream_id, std::string_view stream) {
+void send_publish_started(Connection& connection, std::uint32_t stream_id,
+                          std::string_view stream) {
   connection.user_control(Event::StreamBegin, stream_id);
-  send_status(connection, stream_id, "status", "NetStream.Publish.Start", "Publishing " + std::string(stream) + ".");
+  send_status(connection, stream_id, "status", "NetStream.Publish.Start",
+              "Publishing " + std::string(stream) + ".");
 }
 
 namespace {

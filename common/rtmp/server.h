@@ -1,9 +1,10 @@
 // common/rtmp/server.h
 // The part of an RTMP server that needs no media: from the client's connect to its publish or play.
 //
-// A server of any role must answer connect and createStream before it hears which stream is meant, so these
-// answers promise nothing; the verdict on publish or play is the role's, and is sent with the functions below.
-// The commands are those of ffmpeg, OBS, librtmp, VLC, GStreamer and Flash's own players.
+// A server of any role must answer connect and createStream before it hears which stream is meant,
+// so these answers promise nothing; the verdict on publish or play is the role's, and is sent with
+// the functions below. The commands are those of ffmpeg, OBS, librtmp, VLC, GStreamer and Flash's
+// own players.
 //
 // Threading: the connection's loop. Bounds: kMaxCommands until the request, kMaxMessage bytes each.
 #pragma once
@@ -18,9 +19,9 @@ namespace weir::rtmp {
 struct Request {
   enum class Kind { Play, Publish };
   Kind kind = Kind::Play;
-  std::string app;     // as the client wrote it, arguments included
+  std::string app;  // as the client wrote it, arguments included
   std::string tc_url;
-  std::string stream;  // the same
+  std::string stream;                  // the same
   std::vector<amf0::Value> connect;    // all after the transaction id: the command object first
   std::vector<amf0::Value> arguments;  // of play or publish, after the stream's name
   std::uint32_t stream_id = kMediaStreamId;  // of the message that asked
@@ -32,14 +33,16 @@ struct Request {
 inline constexpr int kMaxCommands = 64;
 inline constexpr std::uint32_t kMaxSetupMessage = 64 * 1024;
 
-// Answers commands until the client asks to publish or play. What it collects is not flushed after the last
-// command. Errors: Protocol, Limit, and the connection's.
-Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_ack, Deadline deadline);
+// Answers commands until the client asks to publish or play. What it collects is not flushed after
+// the last command. Errors: Protocol, Limit, and the connection's.
+Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_ack,
+                                  Deadline deadline);
 
 // onStatus (RTMP 7.2.2). Codes such as "NetStream.Play.StreamNotFound"; level "status" or "error".
-void send_status(Connection& connection, std::uint32_t stream_id, std::string_view level, std::string_view code,
-                 std::string_view description);
-// The same as bytes, for a peer that reads kOutChunkSize; and what tells a viewer that the stream has ended.
+void send_status(Connection& connection, std::uint32_t stream_id, std::string_view level,
+                 std::string_view code, std::string_view description);
+// The same as bytes, for a peer that reads kOutChunkSize; and what tells a viewer that the stream
+// has ended.
 ByteBuffer status_message(std::uint32_t stream_id, std::string_view level, std::string_view code,
                           std::string_view description);
 ByteBuffer unpublish_messages(std::uint32_t stream_id);
@@ -47,8 +50,8 @@ ByteBuffer unpublish_messages(std::uint32_t stream_id);
 void send_play_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 void send_publish_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 
-// The answer to a request that is not granted: an onStatus whose code fits `why`. Between weirs the reason itself
-// travels as one more property.
+// The answer to a request that is not granted: an onStatus whose code fits `why`. Between weirs the
+// reason itself travels as one more property.
 void send_refusal(Connection& connection, const Request& request, const Error& why);
 inline constexpr std::string_view kReasonProperty = "weirReason";
 

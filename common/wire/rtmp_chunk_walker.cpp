@@ -151,23 +151,16 @@ Result<void> ChunkWalker::finish() {
       counters_.last_video_ms = header.timestamp_ms;
       break;
     case Type::DataAmf0:
-    case Type::DataAmf3:
-      ++counters_.data;
-      break;
+    case Type::DataAmf3: ++counters_.data; break;
     case Type::CommandAmf0:
-    case Type::CommandAmf3:
-      ++counters_.commands;
-      break;
+    case Type::CommandAmf3: ++counters_.commands; break;
     case Type::SetChunkSize:
     case Type::Abort:
     case Type::Acknowledgement:
     case Type::UserControl:
     case Type::WindowAckSize:
-    case Type::SetPeerBandwidth:
-      ++counters_.control;
-      break;
-    default:
-      ++counters_.other;
+    case Type::SetPeerBandwidth: ++counters_.control; break;
+    default: ++counters_.other;
   }
   if (command_stream_ == current_) {
     options_.on_command({header, command_});

@@ -10,8 +10,10 @@
 #include "test/support/stream_rig.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#include <sanitizer/allocator_interface.h>
 #define WEIR_SANITIZER_ALLOCATES
+// As in <sanitizer/allocator_interface.h>, which g++ does not bring along.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
+                                                         void (*)(const volatile void*));
 #endif
 
 namespace {

@@ -12,20 +12,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t before = rest.size();
     auto value = amf0::decode_one(rest);
     if (!value) {
-      CHECK(rest.size() == before);
-      CHECK(!values.has_value());
+      INVARIANT(rest.size() == before);
+      INVARIANT(!values.has_value());
       break;
     }
-    CHECK(rest.size() < before);
-    if (values) CHECK((*values)[index++] == *value);
+    INVARIANT(rest.size() < before);
+    if (values) INVARIANT((*values)[index++] == *value);
   }
   if (!values) return 0;
-  CHECK(values->size() == index);
+  INVARIANT(values->size() == index);
   ByteBuffer written;
   for (const amf0::Value& value : *values) amf0::encode(value, written);
-  CHECK(written.size() <= size, written.size(), size);
+  INVARIANT(written.size() <= size, written.size(), size);
   auto again = amf0::decode(written);
-  CHECK(again.has_value());
-  CHECK(*again == *values);
+  INVARIANT(again.has_value());
+  INVARIANT(*again == *values);
   return 0;
 }

@@ -12,8 +12,8 @@
 namespace {
 
 void check_one_line(std::string_view message) {
-  CHECK(!message.empty());
-  for (const char c : message) CHECK(static_cast<unsigned char>(c) >= 0x20, message);
+  INVARIANT(!message.empty());
+  for (const char c : message) INVARIANT(static_cast<unsigned char>(c) >= 0x20, message);
 }
 
 }  // namespace
@@ -25,15 +25,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     config = weir::Config::from_settings(weir::read_ini(text, "f"));
   } catch (const weir::ConfigError& error) {
     check_one_line(error.what());
-    CHECK(std::string_view(error.what()).starts_with("f:"), error.what());
+    INVARIANT(std::string_view(error.what()).starts_with("f:"), error.what());
   }
   if (config) {
     const auto again = weir::Config::from_settings(weir::read_ini(config->print(), "f"));
     for (const weir::Option& option : weir::options()) {
       const bool shown = !option.is_pattern() && option.kind != weir::Kind::Secret;
-      if (shown) CHECK(again.text(option.key) == config->text(option.key), option.key);
+      if (shown) INVARIANT(again.text(option.key) == config->text(option.key), option.key);
     }
-    CHECK(again.upstreams().size() == config->upstreams().size());
+    INVARIANT(again.upstreams().size() == config->upstreams().size());
   }
   try {
     (void)weir::Config::load({{}, {}, text, {}, {}});

@@ -20,14 +20,14 @@ bool inside(ByteView part, ByteView whole) {
 
 void inspect(const flv::Tag& tag) {
   const flv::VideoInfo video = flv::inspect_video(tag.body);
-  CHECK(inside(video.payload, tag.body));
-  CHECK(!(video.keyframe && video.sequence_header));
-  CHECK(!video.keyframe || (!video.payload.empty() && !video.command && !video.metadata));
+  INVARIANT(inside(video.payload, tag.body));
+  INVARIANT(!(video.keyframe && video.sequence_header));
+  INVARIANT(!video.keyframe || (!video.payload.empty() && !video.command && !video.metadata));
   const flv::AudioInfo audio = flv::inspect_audio(tag.body);
-  CHECK(inside(audio.payload, tag.body));
+  INVARIANT(inside(audio.payload, tag.body));
   const ByteView script = flv::strip_set_data_frame(tag.body);
-  CHECK(inside(script, tag.body));
-  CHECK(flv::is_metadata(tag.body) == flv::is_metadata(script) || script.size() < tag.body.size());
+  INVARIANT(inside(script, tag.body));
+  INVARIANT(flv::is_metadata(tag.body) == flv::is_metadata(script) || script.size() < tag.body.size());
 }
 
 struct Outcome {
@@ -48,13 +48,13 @@ Outcome read_in_pieces(ByteView stream, std::size_t piece) {
         return outcome;
       }
       if (!*tag) break;
-      CHECK((*tag)->body.size() <= kBodyLimit);
+      INVARIANT((*tag)->body.size() <= kBodyLimit);
       inspect(**tag);
       const std::size_t start = outcome.tags.size();
       outcome.tags.resize(start + (*tag)->body.size() + flv::kTagOverhead);
       flv::write_tag(outcome.tags.data() + start, (*tag)->type, (*tag)->timestamp_ms, (*tag)->body);
     }
-    CHECK(input.empty());
+    INVARIANT(input.empty());
   }
   return outcome;
 }
@@ -66,15 +66,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView stream(data + 1, size - 1);
   const Outcome whole = read_in_pieces(stream, size);
   const Outcome pieces = read_in_pieces(stream, data[0] + std::size_t{1});
-  CHECK(whole.tags == pieces.tags);
-  CHECK(whole.error == pieces.error, whole.error, pieces.error);
+  INVARIANT(whole.tags == pieces.tags);
+  INVARIANT(whole.error == pieces.error, whole.error, pieces.error);
 
   ByteBuffer file(flv::kFileHeaderSize);
   flv::write_file_header(file.data(), true, true);
   append(file, whole.tags);
   const Outcome again = read_in_pieces(file, data[0] + std::size_t{1});
-  CHECK(again.error.empty(), again.error);
-  CHECK(again.tags == whole.tags);
+  INVARIANT(again.error.empty(), again.error);
+  INVARIANT(again.tags == whole.tags);
 
   inspect({flv::TagType::Video, 0, stream});
   return 0;

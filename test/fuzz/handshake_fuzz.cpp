@@ -25,7 +25,7 @@ Outcome feed_pieces(Handshake handshake, ByteView bytes, std::size_t piece) {
     const std::size_t before = input.size();
     outcome.ok = handshake.feed(input).has_value();
     outcome.consumed += before - input.size();
-    CHECK(input.empty() || handshake.done() || !outcome.ok);
+    INVARIANT(input.empty() || handshake.done() || !outcome.ok);
     if (!input.empty()) break;
     bytes = bytes.subspan(before);
   }
@@ -35,11 +35,11 @@ Outcome feed_pieces(Handshake handshake, ByteView bytes, std::size_t piece) {
 }
 
 void compare(const Outcome& a, const Outcome& b) {
-  CHECK(a.ok == b.ok);
-  CHECK(a.done == b.done);
-  CHECK(a.consumed == b.consumed, a.consumed, b.consumed);
-  CHECK(a.sent == b.sent, a.sent, b.sent);
-  CHECK(a.done == (a.consumed == 1 + 2 * kHandshakeSize), a.consumed);
+  INVARIANT(a.ok == b.ok);
+  INVARIANT(a.done == b.done);
+  INVARIANT(a.consumed == b.consumed, a.consumed, b.consumed);
+  INVARIANT(a.sent == b.sent, a.sent, b.sent);
+  INVARIANT(a.done == (a.consumed == 1 + 2 * kHandshakeSize), a.consumed);
 }
 
 }  // namespace
@@ -52,11 +52,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const Outcome server = feed_pieces(rtmp::ServerHandshake(), bytes, piece);
   compare(server, feed_pieces(rtmp::ServerHandshake(), bytes, size));
-  CHECK(server.sent == (server.consumed > kHandshakeSize ? 1 + 2 * kHandshakeSize : 0));
+  INVARIANT(server.sent == (server.consumed > kHandshakeSize ? 1 + 2 * kHandshakeSize : 0));
 
   const Outcome client = feed_pieces(rtmp::ClientHandshake(kind), bytes, piece);
   compare(client, feed_pieces(rtmp::ClientHandshake(kind), bytes, size));
-  CHECK(client.sent ==
+  INVARIANT(client.sent ==
         1 + kHandshakeSize + (client.consumed > kHandshakeSize ? kHandshakeSize : 0));
   return 0;
 }

@@ -14,30 +14,30 @@ using namespace weir;
 
 void check_key(const StreamName& name) {
   const std::string key = name.key();
-  CHECK(key.find("..") == std::string::npos, key);
-  CHECK(key.find("//") == std::string::npos, key);
-  CHECK(key.find_first_of("\\?") == std::string::npos, key);
-  CHECK(std::ranges::none_of(key, [](unsigned char c) { return c < 0x20 || c == 0x7f; }));
-  CHECK(name.stream.find('/') == std::string::npos, key);
-  CHECK(!name.app.empty() && !name.stream.empty(), key);
-  CHECK(name.app.size() <= kMaxApp && name.stream.size() <= kMaxStream, key);
-  CHECK(name.vhost.size() <= kMaxVhost && name.args.size() <= kMaxArgs, key);
+  INVARIANT(key.find("..") == std::string::npos, key);
+  INVARIANT(key.find("//") == std::string::npos, key);
+  INVARIANT(key.find_first_of("\\?") == std::string::npos, key);
+  INVARIANT(std::ranges::none_of(key, [](unsigned char c) { return c < 0x20 || c == 0x7f; }));
+  INVARIANT(name.stream.find('/') == std::string::npos, key);
+  INVARIANT(!name.app.empty() && !name.stream.empty(), key);
+  INVARIANT(name.app.size() <= kMaxApp && name.stream.size() <= kMaxStream, key);
+  INVARIANT(name.vhost.size() <= kMaxVhost && name.args.size() <= kMaxArgs, key);
 
   // The key alone, read as an address.
   auto again = stream_from_rtmp("rtmp://" + name.vhost, name.app, name.stream);
-  CHECK(again.has_value(), key);
-  CHECK(again->key() == key, again->key(), key);
+  INVARIANT(again.has_value(), key);
+  INVARIANT(again->key() == key, again->key(), key);
 
   auto rtmp = stream_from_rtmp(tc_url(name, "127.0.0.1:1935"), name.app, rtmp_stream(name));
-  CHECK(rtmp.has_value(), rtmp_url(name, "127.0.0.1:1935"));
-  CHECK(*rtmp == name, rtmp->key(), key);
+  INVARIANT(rtmp.has_value(), rtmp_url(name, "127.0.0.1:1935"));
+  INVARIANT(*rtmp == name, rtmp->key(), key);
 
   const std::string host = name.is_default_vhost() ? "[::1]:8080" : name.vhost + ":8080";
   auto http = stream_from_http(host, http_path(name, "flv"));
   if (!http && http.error().code == Errc::Limit) return;  // escapes make arguments longer
-  CHECK(http.has_value(), http_path(name, "flv"), http.error().text);
-  CHECK(http->key() == key, http->key(), key);
-  CHECK(http->extension == "flv");
+  INVARIANT(http.has_value(), http_path(name, "flv"), http.error().text);
+  INVARIANT(http->key() == key, http->key(), key);
+  INVARIANT(http->extension == "flv");
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ TEST_CASE("what is received is acknowledged within the window that the peer aske
     auto read_on = [](Connection& at) -> Task<void> { static_cast<void>(co_await hear_the_end(at)); };
     Child reading(on);
     reading.start(read_on(ends.server));
-    append_window_ack_size(ends.client.out(), kWindow);
+    rtmp::append_window_ack_size(ends.client.out(), kWindow);
     std::uint32_t acknowledged = 0;
     for (int window = 0; window < 5; ++window) {
       send_audio(ends.client, kWindow);
@@ -194,7 +194,7 @@ TEST_CASE("beside a writer nothing is sent: the answers stay for that one's flus
   auto body = [](Loop& on) -> Task<void> {
     Ends ends(on);
     co_await ends.shake_hands();
-    append_window_ack_size(ends.client.out(), 1000);
+    rtmp::append_window_ack_size(ends.client.out(), 1000);
     ends.client.user_control(rtmp::Event::PingRequest, 7);
     send_audio(ends.client, 2000);
     co_await send_now(ends.client);

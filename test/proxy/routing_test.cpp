@@ -1,0 +1,240 @@
+#include "proxy/routing.h"
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "common/io/gate.h"
+#include "common/io/loop_group.h"
+#include "test/proxy/routing_fixture.h"
+#include "test/support/loopback.h"
+#include "test/support/quiet_log.h"
+
+using namespace weir;
+using namespace weir::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+Router router_of(const std::vector<std::string>& names) {
+  Router router;
+  for (const auto& id : names) INVARIANT(router.configure(configured(id)));
+  return router;
+}
+
+// Waits for a task that runs on `loop`.
+void run_on(Loop& loop, Task<void> task) {
+  std::promise<void> done;
+  auto then_tell = [](Task<void> inner, std::promise<void>& told) -> Task<void> {
+    co_await inner;
+    told.set_value();
+  };
+  loop.post([&] { loop.spawn(then_tell(std::move(task), done)); });
+  INVARIANT(done.get_future().wait_for(kPatience) == std::future_status::ready);
+}
+
+Task<std::string> ask(Routing& routing, std::string key, std::vector<std::string> exclude = {}) {
+  auto route = co_await routing.route(std::move(key), Protocol::Rtmp, std::move(exclude));
+  co_return route ? route->upstream->id : std::string(name(route.error().code));
+}
+
+// Until everything that this loop has sent home has been dealt with there, and the answers here.
+Task<void> settle(Routing& routing) {
+  for (int i = 0; i < 2; ++i) {
+    auto asked = co_await ask(routing, "none", {"a", "b", "c"});
+    CHECK(asked == "unavailable");
+  }
+  co_await Turn{*Loop::current()};
+}
+
+}  // namespace
+
+TEST_CASE("every loop is told the same way for one stream", "[routing][threads]") {
+  LoopGroup loops(3);
+  loops.start();
+  Routing routing(loops[0], router_of({"a", "b", "c"}));
+  for (int stream = 0; stream < 10; ++stream) {
+    std::vector<std::string> answers;
+    auto body = [](Routing& at, int number, std::vector<std::string>& all) -> Task<void> {
+      auto answer = co_await ask(at, "v/live/" + std::to_string(number));
+      all.push_back(answer);
+    };
+    for (std::size_t i = 0; i < loops.size(); ++i) run_on(loops[i], body(routing, stream, answers));
+    CHECK(answers == std::vector<std::string>(3, answers[0]));
+  }
+}
+
+TEST_CASE("a stream follows who is confirmed to have it, and leaves who failed", "[routing][threads]") {
+  const QuietLog quiet;
+  LoopGroup loops(2);
+  loops.start();
+  Routing routing(loops[0], router_of({"a", "b"}));
+  auto body = [](Routing& at) -> Task<void> {
+    auto first = co_await ask(at, "s");
+    const std::string other = first == "a" ? "b" : "a";
+    at.confirmed("s", other);
+    auto confirmed = co_await ask(at, "s");
+    CHECK(confirmed == other);
+    at.failed("s", other, Errc::Refused);
+    auto moved = co_await ask(at, "s");
+    CHECK(moved == first);
+    at.confirmed("s", "nobody");
+    auto stays = co_await ask(at, "s");
+    CHECK(stays == first);
+    at.succeeded(other);
+    auto excluded = co_await ask(at, "s", {first});
+    CHECK(excluded == other);
+    auto nobody = co_await ask(at, "s", {"a", "b"});
+    CHECK(nobody == "unavailable");
+  };
+  run_on(loops[1], body(routing));
+}
+
+TEST_CASE("a session counts while it lives", "[routing][threads]") {
+  LoopGroup loops(2);
+  loops.start();
+  Routing routing(loops[0], router_of({"a"}));
+  const auto streams = [&] {
+    auto count = routing.ask_from_outside([](Router& router) { return router.snapshot(Clock::now())[0].streams; }, 10s);
+    return count.value_or(99);
+  };
+  std::optional<RouteUse> use;
+  run_on(loops[1], [](Routing& at, std::optional<RouteUse>& place) -> Task<void> {
+    place.emplace(at, "s", "a");
+    co_await settle(at);
+  }(routing, use));
+  CHECK(streams() == 1);
+  run_on(loops[1], [](Routing& at, std::optional<RouteUse>& place) -> Task<void> {
+    place.reset();
+    co_await settle(at);
+  }(routing, use));
+  CHECK(streams() == 0);
+}
+
+TEST_CASE("a session hears on its own loop that its upstream was ejected", "[routing][threads]") {
+  const QuietLog quiet;
+  LoopGroup loops(2);
+  loops.start();
+  Routing routing(loops[0], router_of({"a", "b"}));
+  auto body = [](Routing& at, Loop& own) -> Task<void> {
+    Gate told(own);
+    Loop* where = nullptr;
+    int others = 0;
+    const RouteUse use(at, "s", "a", [&] {
+      where = Loop::current();
+      told.notify();
+    });
+    const RouteUse silent(at, "s", "a");
+    const RouteUse elsewhere(at, "t", "b", [&] { ++others; });
+    at.failed("s", "a", Errc::NotFound);  // says nothing about its health
+    co_await settle(at);
+    CHECK(where == nullptr);
+    at.failed("s", "a", Errc::Refused);
+    auto woken = co_await told.wait(own.in(kPatience));
+    CHECK(woken);
+    CHECK(where == &own);
+    co_await settle(at);
+    CHECK(others == 0);
+  };
+  const std::size_t index = GENERATE(0u, 1u);
+  run_on(loops[index], body(routing, loops[index]));
+}
+
+TEST_CASE("who has nowhere else to go is left alone", "[routing][threads]") {
+  const QuietLog quiet;
+  LoopGroup loops(2);
+  loops.start();
+  Routing routing(loops[0], router_of({"a"}));
+  auto body = [](Routing& at) -> Task<void> {
+    int told = 0;
+    const RouteUse use(at, "s", "a", [&] { ++told; });
+    at.failed("s", "a", Errc::Refused);
+    co_await settle(at);
+    CHECK(told == 0);
+  };
+  run_on(loops[1], body(routing));
+}
+
+TEST_CASE("a session that has ended hears no more, even of news that are under way", "[routing][threads]") {
+  const QuietLog quiet;
+  LoopGroup loops(2);
+  loops.start();
+  Routing routing(loops[0], router_of({"a", "b"}));
+  auto body = [](Routing& at, Loop& own) -> Task<void> {
+    int told = 0;
+    auto early = std::make_unique<RouteUse>(at, "s", "a", [&] { ++told; });
+    auto late = std::make_unique<RouteUse>(at, "s", "a", [&] { ++told; });
+    early.reset();
+    at.failed("s", "a", Errc::Refused);
+    // Home tells this loop while it is busy here, and the session ends before it listens.
+    co_await Turn{own};
+    std::promise<void> home_done;
+    static_cast<void>(at.ask_from_outside([](Router& router) { return router.route_count(); }, 10s));
+    late.reset();
+    co_await settle(at);
+    CHECK(told == 0);
+  };
+  run_on(loops[1], body(routing, loops[1]));
+}
+
+TEST_CASE("sessions come and go on all loops while upstreams fail and recover", "[routing][threads]") {
+  const QuietLog quiet;
+  LoopGroup loops(3);
+  loops.start();
+  Routing routing(loops[0], router_of({"a", "b"}));
+  std::atomic<int> open{0};
+  auto sessions = [](Routing& at, Loop& own, std::atomic<int>& count) -> Task<void> {
+    for (int i = 0; i < 300; ++i) {
+      bool alive = true;
+      auto id = co_await ask(at, "s" + std::to_string(i % 7));
+      {
+        const RouteUse use(at, "s" + std::to_string(i % 7), id, [&alive] { INVARIANT(alive); });
+        if (i % 3 == 0) at.failed("s", id, Errc::Refused);
+        if (i % 3 == 1) at.succeeded("a"), at.succeeded("b");
+        co_await Turn{own};
+      }
+      alive = false;
+    }
+    co_await settle(at);
+    --count;
+  };
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    ++open;
+    loops[i].post([&, i] { loops[i].spawn(sessions(routing, loops[i], open)); });
+  }
+  const auto deadline = Clock::now() + 30s;
+  while (open > 0 && Clock::now() < deadline) std::this_thread::yield();
+  CHECK(open == 0);
+  for (std::size_t i = 0; i < loops.size(); ++i)
+    run_on(loops[i], [](Routing& at) -> Task<void> { co_await settle(at); }(routing));
+  auto left = routing.ask_from_outside(
+      [](Router& router) {
+        std::size_t streams = 0;
+        for (const auto& state : router.snapshot(Clock::now())) streams += state.streams;
+        return streams;
+      },
+      10s);
+  CHECK(left == 0u);
+}
+
+TEST_CASE("a thread that is no loop is answered, or told that nobody answers", "[routing][threads]") {
+  LoopGroup loops(1);
+  Routing routing(loops[0], router_of({"a", "b"}));
+  const auto count = [](Router& router) { return router.snapshot(Clock::now()).size(); };
+  const auto early = routing.ask_from_outside(count, 10ms);  // no loop runs yet
+  REQUIRE_FALSE(early);
+  CHECK(early.error().code == Errc::Timeout);
+  loops.start();
+  CHECK(routing.ask_from_outside(count, 10s) == 2u);
+}
+
+TEST_CASE("the routing's own work ends with the loop's waits", "[routing]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    Routing routing(on, router_of({"a"}));
+    on.spawn(routing.run());
+    CHECK(on.spawned() == 2);
+    co_await end_all_others(on);
+    CHECK(on.spawned() == 1);
+  };
+  run(loop, body(loop));
+}
