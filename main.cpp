@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <thread>
@@ -21,6 +22,8 @@ namespace {
 using namespace weir;
 
 constexpr milliseconds kUnwind{5000};
+constexpr milliseconds kLeastUnwind{500};
+constexpr milliseconds kLook{50};
 constexpr milliseconds kAnswer{1000};
 
 Config load(const CommandLine& line) {
@@ -54,6 +57,7 @@ EdgeOptions edge_options(const Config& config, const std::string& node) {
   options.start_timeout = config.duration("edge.start_timeout");
   options.gone_timeout = config.duration("edge.gone_timeout");
   options.negative_ttl = config.duration("edge.negative_ttl");
+  options.max_missing = static_cast<std::size_t>(config.integer("streams.max_negative"));
   options.retry_min = config.duration("edge.retry_min");
   options.retry_max = config.duration("edge.retry_max");
   options.merge_window = config.optional_duration("edge.merge_window");
@@ -153,9 +157,13 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
 }
 
 std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
-                                                  Metrics& metrics, Routing& routing) {
+                                                  Metrics& metrics, Routing& routing,
+                                                  const std::atomic<bool>& draining) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
+  handlers.not_ready = [&draining] {
+    return draining ? std::vector<std::string>{"draining"} : std::vector<std::string>{};
+  };
   handlers.upstreams = [&routing] {
     auto states = routing.ask_from_outside(
         [](Router& router) { return router.snapshot(Clock::now()); }, kAnswer);
@@ -200,6 +208,14 @@ int wait_for_signal(const sigset_t& signals) {
   return signal;
 }
 
+// Lets live connections go on until they end, the time is up, or a second signal comes.
+void drain(const Admission& admission, const sigset_t& signals, milliseconds grace) {
+  const auto deadline = Clock::now() + grace;
+  const timespec look{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(kLook).count()};
+  while (admission.connections() > 0 && Clock::now() < deadline)
+    if (::sigtimedwait(&signals, nullptr, &look) > 0) return;
+}
+
 int run(const Config& config) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -237,16 +253,21 @@ int run(const Config& config) {
   else
     proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node), routing, admission,
                                              metrics, ProxyNode::Ports{ports.rtmp, ports.http});
-  auto apis = open_apis(config, node, metrics, routing);
+  std::atomic<bool> draining = false;
+  auto apis = open_apis(config, node, metrics, routing, draining);
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});
 
   const int signal = wait_for_signal(signals);
   log::info("going away", {{"signal", signal}});
-  apis.clear();
+  draining = true;
+  const auto force = Clock::now() + config.duration("shutdown.force");
   if (edge_node) edge_node->stop_accepting();
   if (proxy_node) proxy_node->stop_accepting();
-  const bool all_ended = loops.shut_down(kUnwind);
+  if (signal == SIGTERM) drain(admission, signals, config.duration("shutdown.grace"));
+  apis.clear();
+  const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
+  const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));
   if (!all_ended) {
     log::error("some sessions did not end in time");
     std::_Exit(1);

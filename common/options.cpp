@@ -150,7 +150,8 @@ constexpr Option kOptions[] = {
     {"http.head_timeout", Kind::Duration, "10s", "100ms..5m", "For a whole request head."},
     {"http.max_head", Kind::Size, "32KiB", "1KiB..1MiB", "The largest request or response head."},
     {"http.root", Kind::Text, "", "",
-     "A folder of files to serve beside the streams; empty for none.", "PROXY_STATIC_FILES"},
+     "A folder of files to serve beside the streams. Not served yet; accepted.",
+     "PROXY_STATIC_FILES"},
 
     {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},
     {"limits.per_address", Kind::Integer, "1000", "1..10000000", "Connections from one address."},

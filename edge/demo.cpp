@@ -179,7 +179,7 @@ class Demo {
     parts_[pid] = name;
   }
 
-  // Notes who has ended. The source may be missing, or end: the cluster stays.
+  // Notes who has ended. Without a source, because ffmpeg is missing, the cluster is of use still.
   void reap() {
     int status = 0;
     for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0;
@@ -253,7 +253,7 @@ class Demo {
 
   void end_all() {
     ending_ = true;
-    for (const auto& [pid, name] : parts_) ::kill(pid, SIGTERM);
+    for (const auto& [pid, name] : parts_) ::kill(pid, SIGINT);
     const auto deadline = std::chrono::steady_clock::now() + kWindUp;
     while (!parts_.empty() && std::chrono::steady_clock::now() < deadline) {
       reap();

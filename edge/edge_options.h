@@ -24,6 +24,7 @@ struct EdgeOptions {
   milliseconds start_timeout{10'000};
   milliseconds gone_timeout{30'000};
   milliseconds negative_ttl{1'000};
+  std::size_t max_missing = 10'000;
   milliseconds retry_min{100};
   milliseconds retry_max{3'000};
   std::optional<milliseconds> merge_window;  // nothing: adaptive

@@ -187,9 +187,10 @@ HomeStream& StreamHub::home_stream(const StreamRequest& request) {
 
 void StreamHub::remember_missing(const std::string& key, const Error& why) {
   const auto now = context_.loop.now();
-  if (missing_.size() >= kMaxMissing)
+  if (missing_.size() >= options().max_missing)
     std::erase_if(missing_, [now](const auto& entry) { return entry.second.until <= now; });
-  if (missing_.size() < kMaxMissing) missing_[key] = {why, now + context_.options.negative_ttl};
+  if (missing_.size() < options().max_missing)
+    missing_[key] = {why, now + context_.options.negative_ttl};
 }
 
 void StreamHub::deliver(const std::string& key, int loop, std::uint64_t subscription,

@@ -8,7 +8,7 @@
 //
 // Threading: everything on the hub's own loop, but for what connect() makes the hubs say to each
 // other, which travels as messages. Bounds: streams by what viewers and publishers ask for; names
-// known not to exist are kept for negative_ttl, at most kMaxMissing.
+// known not to exist are kept for negative_ttl, at most max_missing.
 #pragma once
 
 #include <memory>
@@ -23,8 +23,6 @@ namespace weir {
 
 class StreamHub {
  public:
-  static constexpr std::size_t kMaxMissing = 10'000;
-
   struct Context {
     Loop& loop;
     const EdgeOptions& options;

@@ -186,8 +186,7 @@ Task<Result<http::Response>> HttpExchange::attempt() {
   if (!sent && sent.error().code != Errc::Reset) co_return std::unexpected(sent.error());
   asked_at_ = relay_.loop_.now();
   if (has_body_ && sent) {
-    upload_.started();
-    relay_.loop_.spawn(upload());
+    upload_.start(upload());
   }
   while (true) {
     auto head = co_await await_response();
@@ -229,7 +228,6 @@ Task<void> HttpExchange::upload() {
     if (!client_.gone()) bad_body_ = end.why;
     upstream_->socket().close();
   }
-  upload_.ended();
 }
 
 Task<void> HttpExchange::relay(http::Response response) {
@@ -354,7 +352,7 @@ Task<void> HttpExchange::finish() {
     client_.socket().shut_down_writes();
     Cutoff cutoff(client_.socket(), client_.socket());
     cutoff.after(kUploadLinger);
-    co_await upload_.all();
+    co_await upload_.join();
   }
   client_.close_when_gone(nullptr);
   if (upstream_ != nullptr && status_ != 101) relay_.pool_.put(endpoint_, std::move(upstream_));

@@ -12,6 +12,7 @@
 // Threading: the relay's loop. Bounds: the relay's.
 #pragma once
 
+#include "common/io/child.h"
 #include "proxy/http_relay.h"
 
 namespace weir {
@@ -62,7 +63,7 @@ class HttpExchange {
   std::unique_ptr<http::ClientConnection> upstream_;
   UpstreamPtr upstream_of_;
   Endpoint endpoint_;
-  Join upload_;
+  Child upload_;
   Clock::time_point asked_at_;  // when all of the request was sent
   bool interim_passed_ = false;
   std::optional<Error> bad_body_;  // what the client did wrong in it

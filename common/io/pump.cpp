@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include "common/io/child.h"
 #include "common/metrics.h"
 
 namespace weir {
@@ -49,9 +50,8 @@ struct Direction {
 
 // State of one relay_both().
 struct Relay {
-  Relay(Socket& a, Socket& b) : cutoff(a, b), join(a.loop()) {}
+  Relay(Socket& a, Socket& b) : cutoff(a, b) {}
   Cutoff cutoff;
-  Join join;
   const Socket* first = nullptr;  // who ended it
 };
 
@@ -65,7 +65,6 @@ Task<void> relay_one(Direction way, Relay& relay, milliseconds linger) {
     relay.cutoff.now();
   }
   way.end = std::move(end);
-  relay.join.ended();
 }
 
 }  // namespace
@@ -139,11 +138,10 @@ Task<RelayEnd> relay_both(Socket& a, Socket& b, RelayOptions options) {
   Relay relay(a, b);
   const Direction there{a, b, {.stall = options.stall, .tally = options.a_to_b}, end.a_to_b};
   const Direction back{b, a, {.stall = options.stall, .tally = options.b_to_a}, end.b_to_a};
-  relay.join.started();
-  relay.join.started();
-  a.loop().spawn(relay_one(back, relay, options.linger));
+  Child other_way(a.loop());
+  other_way.start(relay_one(back, relay, options.linger));
   co_await relay_one(there, relay, options.linger);
-  co_await relay.join.all();
+  co_await other_way.join();
   end.a_ended_it = relay.first == &a;
   co_return std::move(end);
 }

@@ -59,35 +59,6 @@ inline constexpr std::size_t kPumpPiece = 64 * 1024;
 // Leaves both sockets open.
 Task<PumpEnd> pump(Socket& from, Socket& to, PumpOptions options);
 
-// Waits for spawned tasks, whatever ends them. They do not outlive it: its owner waits.
-class Join {
- public:
-  explicit Join(Loop& loop) : loop_(loop) {}
-  Join(const Join&) = delete;
-  Join& operator=(const Join&) = delete;
-
-  bool running() const { return running_ > 0; }
-  void started() { ++running_; }
-  // The last thing that a task does.
-  void ended() {
-    if (--running_ == 0 && waiter_) loop_.resume_soon(std::exchange(waiter_, nullptr));
-  }
-
-  // co_await join.all(); once at a time.
-  struct Awaiter {
-    Join& join;
-    bool await_ready() const { return join.running_ == 0; }
-    void await_suspend(std::coroutine_handle<> waiter) const { join.waiter_ = waiter; }
-    void await_resume() const {}
-  };
-  Awaiter all() { return {*this}; }
-
- private:
-  Loop& loop_;
-  int running_ = 0;
-  std::coroutine_handle<> waiter_;
-};
-
 // Closes sockets when its time comes, which ends whatever waits on them.
 class Cutoff final : private Timer {
  public:

@@ -31,13 +31,15 @@ EdgeOptions narrow() {
 }
 constexpr std::size_t kLarge = 15'000;
 
-// Every packet is whole, none is out of order, and wherever some are missing a keyframe follows.
+// Every packet is whole, none is out of order, and wherever some are missing a keyframe or the
+// headers before it follow.
 bool goes_on_at_keyframes(const std::vector<Packet>& packets, std::uint32_t step_ms) {
   std::uint32_t last = packets.front().timestamp_ms;
   for (const auto& each : packets) {
+    const auto info = flv::inspect_video(each.body);
     const bool gap = each.timestamp_ms > last + step_ms;
-    if (each.timestamp_ms < last || (gap && !flv::inspect_video(each.body).keyframe)) return false;
-    last = each.timestamp_ms;
+    if (each.timestamp_ms < last || (gap && !info.keyframe && !info.sequence_header)) return false;
+    if (!info.sequence_header) last = each.timestamp_ms;
   }
   return true;
 }
@@ -263,10 +265,12 @@ TEST_CASE("a viewer leaves by hanging up or by saying so", "[viewer]") {
     rig.fanout.on_idle = [&] { told = true; };
     Player player = rig.join(Format::Rtmp);
     CHECK_FALSE(rig.fanout.idle());
-    if (way == "hang up")
+    if (way == "hang up") {
+      player.receive();  // the kernel resets a connection that is closed with something unread
       player.hang_up();
-    else
+    } else {
       player.command({std::string_view(way), 0, nullptr, 1});
+    }
     const bool left = co_await until(rig.loop, [&] { return told; });
     CHECK(left);
     CHECK(rig.fanout.idle());

@@ -48,7 +48,8 @@ TEST_CASE("an origin that answers publish with _error is told to the client", "[
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); },
                       that_fails("publish"));
-    RelayRig rig(loop, {origin.port()}, {.request_timeout = 500ms});
+    RelayRig rig(loop, {origin.port()});
+    rig.options.request_timeout = 500ms;
     auto client = co_await rig.publish("cam");
     auto heard = co_await hear(*client, "onStatus");
     CHECK(heard.property("level") == "error");

@@ -205,7 +205,8 @@ TEST_CASE("nothing is promised before the origin's verdict is known", "[rtmp_rel
 TEST_CASE("an origin that never decides is given up at the deadline, with an answer", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); });
-    RelayRig rig(loop, {origin.port()}, {.request_timeout = 100ms});
+    RelayRig rig(loop, {origin.port()});
+    rig.options.request_timeout = 100ms;
     auto client = co_await rig.play("cam");
     auto heard = co_await next_status(*client);
     CHECK(heard.property("level") == "error");
@@ -249,7 +250,8 @@ TEST_CASE("an origin that accepts but never shakes hands is rejected, and the ne
     std::vector<std::unique_ptr<Socket>> kept;
     auto mute = listen_on(loop, [&](std::unique_ptr<Socket> socket) { kept.push_back(std::move(socket)); });
     RtmpOrigin origin(loop, grants());
-    RelayRig rig(loop, {mute->port(), origin.port()}, {.dial = {.reply_timeout = 100ms}});
+    RelayRig rig(loop, {mute->port(), origin.port()});
+    rig.options.dial.reply_timeout = 100ms;
     for (const std::string stream : {"cam", "another"}) {
       auto client = co_await rig.play(stream);
       auto heard = co_await next_status(*client);
@@ -278,7 +280,8 @@ TEST_CASE("a request that came back, or went too far, reaches no origin", "[rtmp
   const std::string hops = GENERATE("this-node", "a,this-node,b", "a,b");
   on_a_loop([hops](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, grants());
-    RelayRig rig(loop, {origin.port()}, {.max_hops = 2});
+    RelayRig rig(loop, {origin.port()});
+    rig.options.max_hops = 2;
     Values connect = connect_arguments();
     connect[0].set("weirHops", hops);
     auto client = co_await rig.ask(Request::Kind::Play, "cam", connect);
@@ -457,7 +460,9 @@ TEST_CASE("megabytes to a slow viewer arrive byte for byte", "[rtmp_relay]") {
 
 TEST_CASE("a client that does not ask in time is let go, and its ticket with it", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
-    RelayRig rig(loop, {}, {.handshake_timeout = 50ms, .request_timeout = 50ms});
+    RelayRig rig(loop, {});
+    rig.options.handshake_timeout = 50ms;
+    rig.options.request_timeout = 50ms;
     rig.admission = std::make_shared<int>(0);
     auto silent = co_await rig.connect();
     auto ended = co_await hear_the_end(*silent, 2s);

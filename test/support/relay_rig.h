@@ -63,11 +63,13 @@ inline RtmpOrigin::Script grants() { return verdict("status", "NetStream.Play.St
 class RelayRig {
  public:
   // Origins are "o1", "o2"... The first gets every stream, the others only those that it does not serve.
-  explicit RelayRig(Loop& loop, std::vector<std::uint16_t> ports, RtmpRelayOptions options = {})
-      : loop_(loop), options_(with_defaults(std::move(options))), routing(loop, router_to(ports)), resolver_(loop) {
+  RelayRig(Loop& loop, const std::vector<std::uint16_t>& ports)
+      : loop_(loop), routing(loop, router_to(ports)), resolver_(loop) {
+    options.node_id = "this-node";
+    options.limits.message = rtmp::kMediaMessageLimit;
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       if (small_buffers) keep_buffers_small(*socket);
-      const RtmpRelayContext context{loop_, options_, routing, resolver_, tallies_};
+      const RtmpRelayContext context{loop_, options, routing, resolver_, tallies_};
       loop_.spawn(relay_rtmp(context, std::move(socket), admission));
     });
   }
@@ -97,11 +99,6 @@ class RelayRig {
   }
 
  private:
-  static RtmpRelayOptions with_defaults(RtmpRelayOptions options) {
-    if (options.node_id.empty()) options.node_id = "this-node";
-    options.limits.message = rtmp::kMediaMessageLimit;
-    return options;
-  }
   // Weight 0: streams only when nobody else can.
   static Router router_to(const std::vector<std::uint16_t>& ports) {
     Router router;
@@ -116,9 +113,9 @@ class RelayRig {
   }
 
   Loop& loop_;
-  const RtmpRelayOptions options_;
 
  public:
+  RtmpRelayOptions options;  // to be changed before a client comes
   Routing routing;
   Tally to_clients, to_upstreams;
   std::shared_ptr<void> admission;

@@ -26,15 +26,26 @@ Task<bool> until(Loop& loop, Condition met, milliseconds patience = milliseconds
 }
 
 // co_await next_turn(loop): goes on when everything of this turn has been done.
-struct NextTurn {
-  Loop& loop;
+class NextTurn final : private TurnEnd {
+ public:
+  explicit NextTurn(Loop& loop) : loop_(loop) {}
   bool await_ready() const { return false; }
-  void await_suspend(std::coroutine_handle<> waiter) const {
-    loop.post([waiter] { waiter.resume(); });
+  void await_suspend(std::coroutine_handle<> waiter) {
+    waiter_ = waiter;
+    loop_.at_turn_end(*this);
   }
   void await_resume() const {}
+
+ private:
+  // What is posted now belongs to the next turn.
+  void turn_ended() override {
+    loop_.post([waiter = waiter_] { waiter.resume(); });
+  }
+
+  Loop& loop_;
+  std::coroutine_handle<> waiter_;
 };
-inline NextTurn next_turn(Loop& loop) { return {loop}; }
+inline NextTurn next_turn(Loop& loop) { return NextTurn(loop); }
 
 // The far end of a viewer's connection.
 class Player {

@@ -3,6 +3,7 @@
 #include <string>
 #include <catch2/catch.hpp>
 
+#include "common/io/child.h"
 #include "common/metrics.h"
 #include "test/support/loop_fixture.h"
 
@@ -28,16 +29,14 @@ Task<std::string> read_all(Socket& socket) {
   }
 }
 
-Task<void> pump_into(Socket& from, Socket& to, PumpOptions options, PumpEnd& end, Join& join) {
+Task<void> pump_into(Socket& from, Socket& to, PumpOptions options, PumpEnd& end) {
   auto ended = co_await pump(from, to, options);
   end = std::move(ended);
-  join.ended();
 }
 
-Task<void> relay_into(Socket& a, Socket& b, RelayOptions options, RelayEnd& end, Join& join) {
+Task<void> relay_into(Socket& a, Socket& b, RelayOptions options, RelayEnd& end) {
   auto ended = co_await relay_both(a, b, options);
   end = std::move(ended);
-  join.ended();
 }
 
 struct TwoBytes final : PumpExtent {
@@ -62,9 +61,8 @@ TEST_CASE("a pump carries everything, and says who ended it", "[pump]") {
     const std::string text(5'000'000, 'x');
     Tally tally;
     PumpEnd end;
-    Join join(on);
-    join.started();
-    on.spawn(pump_into(*source[1], *sink[0], {.tally = &tally}, end, join));
+    Child beside(on);
+    beside.start(pump_into(*source[1], *sink[0], {.tally = &tally}, end));
     on.spawn(write_and_end(*source[0], text));
     std::string got;
     while (got.size() < text.size()) {
@@ -72,7 +70,7 @@ TEST_CASE("a pump carries everything, and says who ended it", "[pump]") {
       REQUIRE(some);
       got += as_text(on.scratch().first(*some));
     }
-    co_await join.all();
+    co_await beside.join();
     CHECK(got == text);
     CHECK(end.complete);
     CHECK(end.side == PumpEnd::Side::From);
@@ -90,13 +88,12 @@ TEST_CASE("a receiver that takes nothing stops the sender, and ends the pump aft
     Pair source = test::socket_pair(on);
     Pair sink = test::socket_pair(on);
     PumpEnd end;
-    Join join(on);
-    join.started();
-    on.spawn(pump_into(*source[1], *sink[0], {.stall = 20ms}, end, join));
+    Child beside(on);
+    beside.start(pump_into(*source[1], *sink[0], {.stall = 20ms}, end));
     const std::string much(20'000'000, 'x');
     auto sent = co_await source[0]->write(as_bytes(much), on.in(100ms));
     CHECK(!sent);
-    co_await join.all();
+    co_await beside.join();
     CHECK(end.side == PumpEnd::Side::To);
     CHECK(end.why.code == Errc::Timeout);
     CHECK(end.bytes < 2'000'000);  // what the kernel holds
@@ -157,16 +154,15 @@ TEST_CASE("a half-close is passed on, and the other direction may finish", "[pum
     Pair left = test::socket_pair(on);
     Pair right = test::socket_pair(on);
     RelayEnd end;
-    Join join(on);
-    join.started();
-    on.spawn(relay_into(*left[1], *right[0], {}, end, join));
+    Child beside(on);
+    beside.start(relay_into(*left[1], *right[0], {}, end));
     on.spawn(write_and_end(*left[0], "question"));
     auto question = co_await read_all(*right[1]);
     CHECK(question == "question");
     on.spawn(write_and_end(*right[1], "answer"));
     auto answer = co_await read_all(*left[0]);
     CHECK(answer == "answer");
-    co_await join.all();
+    co_await beside.join();
     CHECK(end.a_ended_it);
     CHECK(end.a_to_b.complete);
     CHECK(end.b_to_a.complete);
@@ -198,12 +194,11 @@ TEST_CASE("a side that dies ends the other at once", "[pump]") {
     Pair right = test::socket_pair(on);
     left[0]->close();  // both ways: what b sends cannot be delivered
     RelayEnd end;
-    Join join(on);
-    join.started();
-    on.spawn(relay_into(*left[1], *right[0], {.linger = 10s}, end, join));
+    Child beside(on);
+    beside.start(relay_into(*left[1], *right[0], {.linger = 10s}, end));
     auto sent = co_await right[1]->write(as_bytes("x"), on.in(5s));
     CHECK(sent);
-    co_await join.all();
+    co_await beside.join();
     CHECK(!end.b_to_a.complete);
     CHECK(!right[0]->is_open());
   };
@@ -216,11 +211,10 @@ TEST_CASE("a relay ends when its loop gives up", "[pump]") {
     Pair left = test::socket_pair(on);
     Pair right = test::socket_pair(on);
     RelayEnd end;
-    Join join(on);
-    join.started();
-    on.spawn(relay_into(*left[1], *right[0], {}, end, join));
+    Child beside(on);
+    beside.start(relay_into(*left[1], *right[0], {}, end));
     on.cancel_all();
-    co_await join.all();
+    co_await beside.join();
     CHECK(end.a_to_b.why.code == Errc::Cancelled);
   };
   test::run(loop, body(loop));

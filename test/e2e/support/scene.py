@@ -101,7 +101,7 @@ class Process:
 
     def stop(self, seconds=3.0):
         self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGINT)  # at once: SIGTERM would let weir's clients finish
         try:
             self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
