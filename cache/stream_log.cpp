@@ -79,11 +79,17 @@ Cursor Cursor::start(const LogView& view) {
 
 bool Cursor::lost(const LogView& view) const { return offset_ < view.blocks->front()->begin(); }
 
-bool Cursor::inside_message() const {
-  if (preamble_) return preamble_sent_ > 0;
-  if (!block_) return false;
+std::optional<iovec> Cursor::rest_of_message() const {
+  auto rest = [](const LogBlock& block, std::uint32_t from, std::uint32_t to) {
+    return iovec{.iov_base = const_cast<std::uint8_t*>(block.data()) + from, .iov_len = to - from};
+  };
+  if (preamble_ && preamble_sent_ > 0)
+    return rest(*preamble_, preamble_sent_, static_cast<std::uint32_t>(preamble_->size()));
+  if (preamble_ || !block_) return std::nullopt;
   const auto within = static_cast<std::uint32_t>(offset_ - block_->begin());
-  return block_->message_end(within) != within;
+  const std::uint32_t end = block_->message_end(within);
+  if (end == within) return std::nullopt;
+  return rest(*block_, within, end);
 }
 
 bool Cursor::jump(const LogView& view) {
@@ -106,19 +112,12 @@ std::size_t Cursor::pieces(const LogView& view, std::span<iovec> out, bool& jump
                     .iov_len = to - from};
   };
   if (lost(view)) {
-    if (preamble_ && preamble_sent_ > 0) {
-      add(*preamble_, preamble_sent_, preamble_->size());
+    if (auto rest = rest_of_message()) {
+      out[count++] = *rest;
       return count;
     }
+    if (preamble_) last_preamble_.reset();  // nothing of it has gone out: it still has to
     preamble_.reset();
-    if (block_) {
-      const auto within = static_cast<std::uint32_t>(offset_ - block_->begin());
-      const std::uint32_t end = block_->message_end(within);
-      if (end != within) {
-        add(*block_, within, end);
-        return count;
-      }
-    }
     jumped = jump(view);
     if (!jumped) return 0;
   }

@@ -97,7 +97,9 @@ class Cursor {
   // Bytes between the cursor and the end of the view.
   std::uint64_t behind(const LogView& view) const;
   // Whether bytes of a message have been sent, but not all.
-  bool inside_message() const;
+  bool inside_message() const { return rest_of_message().has_value(); }
+  // The bytes that are missing of a message that has been sent in part.
+  std::optional<iovec> rest_of_message() const;
 
  private:
   bool lost(const LogView& view) const;

@@ -124,8 +124,6 @@ Task<Result<void>> Forwarder::open(rtmp::Connection& connection, const Endpoint&
     if (!message) co_return std::unexpected(message.error());
     auto verdict = rtmp::verdict_of(*message);
     if (!verdict) continue;
-    // An _error to releaseStream or FCPublish, which some servers do not know, is no verdict.
-    if (verdict->error && verdict->code.empty()) continue;
     if (verdict->error)
       co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
     if (verdict->code == "NetStream.Publish.Start") co_return Result<void>{};

@@ -69,8 +69,9 @@ Task<void> HomeStream::run_puller() {
 }
 
 bool HomeStream::stale() const {
-  const auto last = stream_.last_packet();
-  return last && context_.loop.now() - *last >= context_.options.publisher_stale;
+  // One just accepted may take its time with the first packet.
+  const auto last = std::max(accepted_at_, stream_.last_packet().value_or(accepted_at_));
+  return context_.loop.now() - last >= context_.options.publisher_stale;
 }
 
 Task<Result<void>> HomeStream::publish(std::uint64_t publisher, StreamRequest request) {
@@ -88,6 +89,7 @@ Task<Result<void>> HomeStream::accept_publisher(std::uint64_t publisher, StreamR
     unpublish(publisher_);
   }
   publisher_ = publisher;
+  accepted_at_ = context_.loop.now();
   context_.metrics.publishers.Increment();
   if (puller_) puller_->stop();
   co_await pulling_.join();

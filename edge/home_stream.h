@@ -65,6 +65,7 @@ class HomeStream final : private Timer {
   std::function<void()> on_gone_;
   Stream stream_;
   std::uint64_t publisher_ = 0;  // 0: nobody publishes here
+  Clock::time_point accepted_at_;
   std::unique_ptr<Puller> puller_;
   std::unique_ptr<Forwarder> forwarder_;
   int publishing_ = 0;  // publish() calls under way

@@ -177,8 +177,10 @@ HomeStream& StreamHub::home_stream(const StreamRequest& request) {
   auto evict_publisher = [this](std::uint64_t publisher, Error why) { evict(publisher, why); };
   auto gone = [this, key] {
     auto stream = home_.extract(key);
-    if (auto& why = stream.mapped()->stream().over(); why && !stream.mapped()->stream().started())
-      remember_missing(key, *why);
+    const Stream& ended = stream.mapped()->stream();
+    const Errc why = ended.over()->code;
+    const bool sought = why != Errc::Closed && why != Errc::Cancelled;
+    if (!ended.started() && sought) remember_missing(key, *ended.over());
     gone_.notify();
   };
   found = std::make_unique<HomeStream>(context, key, request, deliver_news, evict_publisher, gone);

@@ -53,6 +53,7 @@ bool Viewer::flush(const LogView& view) {
     pieces[count++] = {.iov_base = aside_->data(), .iov_len = aside_bytes};
   }
   bool jumped = false;
+  if (auto rest = cursor_.rest_of_message(); rest && paused_) pieces[count++] = *rest;
   if (!paused_) count += cursor_.pieces(view, std::span(pieces).subspan(count), jumped);
   if (jumped) fanout_.count_jump(format_);
   if (count == 0) return true;

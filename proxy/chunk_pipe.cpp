@@ -8,6 +8,7 @@ namespace {
 constexpr std::size_t kMaxPieces = 64;
 // Smaller than the scratch memory: a turn serves many relays, and each should get a little.
 constexpr std::size_t kReceive = 64 * 1024;
+constexpr int kReceivesPerTurn = 8;
 }  // namespace
 
 ChunkPipe::ChunkPipe(Socket& from, Socket& to, rtmp::ChunkWalker walker, ByteView unread,
@@ -23,7 +24,14 @@ Task<Error> ChunkPipe::run() {
   ByteBuffer first = std::exchange(pending_, {});
   auto begun = forward(first);
   if (!begun) co_return begun.error();
+  int receives = 0;
   while (true) {
+    if (++receives > kReceivesPerTurn) {
+      receives = 0;
+      Wait turn(from_.loop());
+      auto woken = co_await turn.until(from_.loop().now());
+      if (!woken && woken.error().code == Errc::Cancelled) co_return woken.error();
+    }
     if (!pending_.empty()) {
       auto drained = co_await drain();
       if (!drained) co_return drained.error();
@@ -35,6 +43,7 @@ Task<Error> ChunkPipe::run() {
       co_return got.error();
     }
     if (*got == 0) {
+      receives = 0;
       auto ready = co_await from_.readable(Deadline::max());
       if (!ready) co_return ready.error();
       continue;

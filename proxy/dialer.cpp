@@ -14,7 +14,7 @@ Task<Result<Dialed>> Dialer::next() {
       routing_.succeeded(tried_.back());
       co_return dialed;
     }
-    reject(dialed.error());
+    blame(dialed.error().code, dialed.error());
     if (dialed.error().code == Errc::Cancelled) break;
   }
   co_return std::unexpected(last_.value_or(Error{Errc::Unavailable, "no upstream left to try"}));
@@ -32,8 +32,15 @@ Task<Result<Dialed>> Dialer::connect(Route route) {
 }
 
 void Dialer::reject(const Error& why) {
+  const bool hung_up =
+      why.code == Errc::Closed || why.code == Errc::Reset || why.code == Errc::Protocol;
+  blame(hung_up ? Errc::Denied : why.code, why);
+}
+
+// Reports the upstream with `reason`, which decides whether it is ejected.
+void Dialer::blame(Errc reason, const Error& why) {
   last_ = why;
-  routing_.failed(key_, tried_.back(), why.code);
+  routing_.failed(key_, tried_.back(), reason);
   log::warn("upstream rejected", {{"stream", key_},
                                   {"upstream", tried_.back()},
                                   {"reason", name(why.code)},

@@ -51,13 +51,15 @@ class Dialer {
   // Leaves this one out, though nothing is known against it.
   void skip(std::string id) { tried_.push_back(std::move(id)); }
   // The one last given did not do: `why` decides whether that counts against its health
-  // (Router::failed).
+  // (Router::failed). That it hung up or talked nonsense does not: a client's own request may be
+  // what made it.
   void reject(const Error& why);
   // The one last given serves the stream: its route leads there from now on.
   void accept();
 
  private:
   Task<Result<Dialed>> connect(Route route);
+  void blame(Errc reason, const Error& why);
 
   Routing& routing_;
   Resolver& resolver_;

@@ -34,10 +34,27 @@ bool is_plain_id(std::string_view text) {
          text.find_first_not_of(kPlain) == std::string_view::npos;
 }
 
+namespace {
+
+// Without what no weir would have written.
+std::string plain_hops(std::string_view hops) {
+  std::string plain;
+  for (const auto part : std::views::split(hops, ',')) {
+    const std::string_view hop(part.begin(), part.end());
+    if (!is_plain_id(hop)) continue;
+    if (!plain.empty()) plain += ',';
+    plain += hop;
+  }
+  return plain;
+}
+
+}  // namespace
+
 HopMark hop_mark_of(const rtmp::Request& request) {
   HopMark mark{.hops = std::string(request.property(kHopsProperty)),
                .id = std::string(request.property(kIdProperty))};
   if (!is_plain_id(mark.id)) mark.id = random_id();
+  mark.hops = plain_hops(mark.hops);
   return mark;
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/rtmp_relay.h"
 
 #include "common/io/child.h"
+#include "common/io/pump.h"
 #include "common/log.h"
 #include "common/rtmp/client.h"
 #include "common/stream_key.h"
@@ -52,7 +53,10 @@ class RtmpRelay {
     } else {
       ended = understood.error();
     }
-    if (!answered_) co_await refuse(ended);
+    if (!answered_)
+      co_await refuse(ended);
+    else if (refused_)
+      co_await end_gently();
     co_return ended;
   }
 
@@ -75,7 +79,13 @@ class RtmpRelay {
   Task<void> refuse(Error why) {
     rtmp::send_refusal(client_, request_, why);
     auto told = co_await client_.flush(loop_.in(kLastWords));
-    static_cast<void>(told);  // it goes either way
+    if (told) co_await end_gently();
+  }
+
+  // Bytes of the client still under way would make the kernel take our last words back.
+  Task<void> end_gently() {
+    client_.socket().shut_down_writes();
+    co_await discard(client_.socket(), loop_.in(kLastWords));
   }
 
   // Tries origins until one lets itself be talked to; its verdict stands.
@@ -112,18 +122,24 @@ class RtmpRelay {
       rtmp::send_publish(origin, origin_stream_, request_.stream, request_.arguments);
     else
       rtmp::send_play(origin, origin_stream_, request_.stream, request_.arguments);
+    // A client that goes while the origin thinks takes its connection there along.
+    const auto gone = client_.socket().when_gone([&origin] { origin.socket().close(); });
     const Deadline deadline = loop_.in(options_.request_timeout);
     while (!answered_ || !origin.reader().at_boundary()) {
       auto message = co_await origin.read(deadline);
       if (!message) co_return fail(Errc::Denied, "origin gave no verdict: " + message.error().text);
       const auto verdict = verdict_in(*message);
+      if (verdict && verdict->reply)
+        co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
       pass_on(*message);
       if (!verdict && !answered_) continue;
       answered_ = true;
       auto sent = co_await client_.flush(loop_.in(options_.stall_timeout));
       if (!sent) co_return sent;
-      if (verdict && verdict->error)
+      if (verdict && verdict->error) {
+        refused_ = true;
         co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
+      }
     }
     co_return Result<void>{};
   }
@@ -133,7 +149,7 @@ class RtmpRelay {
     const auto type = message.header.type;
     if (type == rtmp::Type::Audio || type == rtmp::Type::Video) return rtmp::Verdict{};
     auto verdict = rtmp::verdict_of(message);
-    if (verdict && verdict->code.empty()) return std::nullopt;
+    if (verdict && verdict->code.empty() && !verdict->reply) return std::nullopt;
     if (verdict && !verdict->error && verdict->code == "NetStream.Play.Reset") return std::nullopt;
     return verdict;
   }
@@ -148,9 +164,7 @@ class RtmpRelay {
       case Type::Acknowledgement:
       case Type::WindowAckSize:
       case Type::SetPeerBandwidth: return;
-      case Type::UserControl:
-        if (is_ping(message)) return;
-        break;
+      case Type::UserControl: pass_on_event(message); return;
       case Type::CommandAmf0:
       case Type::CommandAmf3:
         if (!concerns_client(message)) return;
@@ -161,9 +175,14 @@ class RtmpRelay {
     client_.send(header, message.payload);
   }
 
-  static bool is_ping(const rtmp::Message& message) {
-    return message.payload.size() >= 2 && load_be16(message.payload.data()) >=
-                                              static_cast<std::uint32_t>(rtmp::Event::PingRequest);
+  // Events up to PingRequest name a stream, by the origin's number. Pings are answered by us.
+  void pass_on_event(const rtmp::Message& message) {
+    constexpr std::size_t kNameAndStream = 6;
+    if (message.payload.size() < kNameAndStream) return;
+    const auto event = static_cast<rtmp::Event>(load_be16(message.payload.data()));
+    const std::uint32_t stream = load_be32(message.payload.data() + 2);
+    if (event >= rtmp::Event::PingRequest || event == rtmp::Event::SetBufferLength) return;
+    client_.user_control(event, stream == origin_stream_ ? request_.stream_id : stream);
   }
 
   // Answers to what we asked on the client's behalf (releaseStream, FCPublish) have been given by
@@ -283,6 +302,7 @@ class RtmpRelay {
   std::string upstream_;
   std::uint32_t origin_stream_ = 0;
   bool answered_ = false;  // the client knows the verdict
+  bool refused_ = false;   // and it was no
   std::uint64_t bytes_ = 0;
 };
 

@@ -4,6 +4,10 @@
 
 namespace weir {
 
+namespace {
+constexpr int kHops = 8;  // more than any exchange of messages between loops has
+}  // namespace
+
 LoopGroup::LoopGroup(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i)
     loops_.push_back(std::make_unique<Loop>(static_cast<int>(i)));
@@ -40,6 +44,9 @@ bool LoopGroup::shut_down(milliseconds patience) {
     on_each([&](Loop& loop) { sessions += loop.spawned(); });
     if (sessions > 0) std::this_thread::sleep_for(kLook);
   }
+  // What the last sessions have said to other loops, and the answers to it, arrive before anything
+  // that they speak of is let go.
+  for (int hop = 0; hop < kHops; ++hop) on_each([](Loop&) {});
   return sessions == 0;
 }
 

@@ -69,7 +69,10 @@ Task<Result<std::unique_ptr<Socket>>> Socket::connect(Loop& loop, Address to, De
 }
 
 void Socket::on_ready(std::uint32_t events) {
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    hung_up_ = true;
+    if (gone_) gone_();
+  }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
   // The first waiter to go on may destroy this socket; the second is told in the loop's next step.
@@ -155,6 +158,12 @@ Task<Result<void>> Socket::write(ByteView bytes, Deadline deadline) {
     if (!ready) co_return ready;
   }
   co_return Result<void>{};
+}
+
+Socket::Watch Socket::when_gone(std::function<void()> call) {
+  gone_ = std::move(call);
+  if (hung_up_) gone_();
+  return Watch(*this);
 }
 
 void Socket::shut_down_writes() {

@@ -11,6 +11,7 @@
 // Threading: one loop's, and it stays there. Bounds: no buffers of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "common/bytes.h"
@@ -49,6 +50,20 @@ class Socket final : private Watcher {
   Result<std::size_t> try_read(std::span<std::uint8_t> into);
   Result<std::size_t> try_write(std::span<const iovec> pieces);
 
+  // Calls back when the peer ends or breaks the connection, read from or not, while the returned
+  // guard lives. For who is busy with another peer on this one's behalf. One guard at a time.
+  class [[nodiscard]] Watch {
+   public:
+    explicit Watch(Socket& socket) : socket_(socket) {}
+    ~Watch() { socket_.gone_ = nullptr; }
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+
+   private:
+    Socket& socket_;
+  };
+  Watch when_gone(std::function<void()> call);
+
   // Sends what was written, then FIN. Reading goes on.
   void shut_down_writes();
   // Lets the descriptor go, off the loop; the socket is closed then. For a viewer that becomes a
@@ -66,6 +81,7 @@ class Socket final : private Watcher {
   bool readable_ = true;  // until the kernel says otherwise
   bool writable_ = true;
   bool hung_up_ = false;  // the peer's end has come: read on until it is seen
+  std::function<void()> gone_;
   Wait read_wait_;
   Wait write_wait_;
 };

@@ -7,7 +7,10 @@ namespace {
 using amf0::Value;
 
 constexpr double kConnectTransaction = 1;
+constexpr double kReleaseStreamTransaction = 2;
+constexpr double kFcPublishTransaction = 3;
 constexpr double kCreateStreamTransaction = 4;
+constexpr double kPublishTransaction = 5;
 
 std::string text_of(const Value* value) {
   return value != nullptr ? std::string(value->text()) : std::string();
@@ -66,7 +69,8 @@ Task<Result<std::uint32_t>> open_stream(Connection& connection, std::vector<Valu
   auto created = co_await reply_to(connection, kCreateStreamTransaction, deadline);
   if (!created) co_return std::unexpected(created.error());
   const double id = created->size() > 3 ? (*created)[3].number(-1) : -1;
-  if (id < 0 || id > 4294967295.0) co_return fail(Errc::Protocol, "createStream gave no stream");
+  if (!(id >= 0 && id <= 4294967295.0))
+    co_return fail(Errc::Protocol, "createStream gave no stream");
   co_return static_cast<std::uint32_t>(id);
 }
 
@@ -80,9 +84,10 @@ void send_play(Connection& connection, std::uint32_t stream_id, std::string_view
 
 void send_publish(Connection& connection, std::uint32_t stream_id, std::string_view stream,
                   const std::vector<Value>& arguments) {
-  connection.command(0, {"releaseStream", 2, nullptr, without_arguments(stream)});
-  connection.command(0, {"FCPublish", 3, nullptr, without_arguments(stream)});
-  ByteBuffer payload = amf0::encode_all({"publish", 5, nullptr, stream});
+  connection.command(
+      0, {"releaseStream", kReleaseStreamTransaction, nullptr, without_arguments(stream)});
+  connection.command(0, {"FCPublish", kFcPublishTransaction, nullptr, without_arguments(stream)});
+  ByteBuffer payload = amf0::encode_all({"publish", kPublishTransaction, nullptr, stream});
   if (arguments.empty())
     append_values(payload, {"live"});
   else
@@ -106,7 +111,11 @@ std::optional<Verdict> verdict_of(const Message& message) {
   const std::string_view command = values->front().text();
   if (command != "onStatus" && command != "_error") return std::nullopt;
   Verdict verdict;
-  verdict.error = command == "_error";
+  verdict.error = verdict.reply = command == "_error";
+  const double transaction = values->size() > 1 ? (*values)[1].number() : 0;
+  const bool courtesy =
+      transaction == kReleaseStreamTransaction || transaction == kFcPublishTransaction;
+  if (verdict.reply && courtesy) return std::nullopt;  // some servers do not know these commands
   for (const auto& value : *values) {
     if (value.find("code") == nullptr) continue;
     verdict.code = text_of(value.find("code"));

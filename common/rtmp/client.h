@@ -35,6 +35,7 @@ void send_publish(Connection& connection, std::uint32_t stream_id, std::string_v
 // What a server says about the stream (onStatus), or about a command it refuses (_error).
 struct Verdict {
   bool error = false;
+  bool reply = false;  // an _error: it concerns our own command, and is not for a client
   std::string code;
   std::string description;
   bool loop = false;  // another weir found that the request came back to it

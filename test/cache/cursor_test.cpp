@@ -1,6 +1,6 @@
 // One viewer's way through a StreamLog.
-#include <catch2/catch.hpp>
 #include <random>
+#include <catch2/catch.hpp>
 
 #include "cache/stream_log.h"
 #include "test/cache/log_reader.h"
@@ -86,7 +86,8 @@ TEST_CASE("a cursor knows when it is inside of a message", "[cursor]") {
   CHECK_FALSE(reader.cursor.inside_message());
 }
 
-TEST_CASE("a cursor left behind finishes its message, then jumps to the newest keyframe", "[cursor]") {
+TEST_CASE("a cursor left behind finishes its message, then jumps to the newest keyframe",
+          "[cursor]") {
   StreamLog log(kTwoBlocks);
   put_key(log, "[K1]");
   put(log, "[p2]");
@@ -171,7 +172,7 @@ TEST_CASE("a preamble that has gone out in part goes out whole before a jump", "
 }
 
 TEST_CASE("a preamble of which nothing has gone out goes before the keyframe of a jump",
-          "[cursor][.bug]") {
+          "[cursor]") {
   StreamLog log(kTwoBlocks);
   log.set_preamble(as_bytes("{1}"));
   put_key(log, "[K1]");
@@ -196,7 +197,8 @@ TEST_CASE("a cursor left behind waits while the log has no keyframe", "[cursor]"
   CHECK(reader.jumps == 1);
 }
 
-TEST_CASE("a cursor left behind holds the one block it is in, and lets it go by jumping", "[cursor]") {
+TEST_CASE("a cursor left behind holds the one block it is in, and lets it go by jumping",
+          "[cursor]") {
   StreamLog log({.block_size = 10, .max_bytes = 30, .window = 1h});
   put_key(log, "[K1......]");
   put(log, "[p2......]");
@@ -227,7 +229,8 @@ TEST_CASE("whatever a viewer misses, it sees whole messages and goes on at keyfr
       preamble = "{" + std::to_string(preamble_at.size()) + "}";
       log.set_preamble(as_bytes(preamble));
     }
-    put(log, "[" + std::to_string(preamble_at.size()) + std::string(below(60), '.') + "]", keyframe);
+    put(log, "[" + std::to_string(preamble_at.size()) + std::string(below(60), '.') + "]",
+        keyframe);
     preamble_at.push_back(preamble);
     keyframe_at.push_back(keyframe);
   };

@@ -27,8 +27,8 @@ Packet channels(char fill) {
 }
 
 bool is(const std::vector<flv::Tag>& tags, const std::vector<Packet>& packets) {
-  return std::ranges::equal(tags, packets,
-                            [](const flv::Tag& tag, const Packet& each) { return same(tag, each.tag()); });
+  return std::ranges::equal(
+      tags, packets, [](const flv::Tag& tag, const Packet& each) { return same(tag, each.tag()); });
 }
 
 Role add(Gop& gop, const Packet& packet) { return gop.add(packet.tag()); }
@@ -46,9 +46,11 @@ TEST_CASE("headers are kept in the order players expect, whatever order they cam
 TEST_CASE("each kind and track of header has a place of its own", "[gop]") {
   using enum flv::TagType;
   Gop gop(kRoomy);
-  const std::vector<Packet> ordered{track_header(Video, 0, 'a'), track_header(Video, 1, 'b'), colour('c'),
-                                    track_header(Audio, 0, 'd'), track_header(Audio, 2, 'e'), channels('f')};
-  for (const auto& each : {5, 3, 1, 0, 4, 2}) CHECK(add(gop, ordered[static_cast<std::size_t>(each)]) == Role::Header);
+  const std::vector<Packet> ordered{
+      track_header(Video, 0, 'a'), track_header(Video, 1, 'b'), colour('c'),
+      track_header(Audio, 0, 'd'), track_header(Audio, 2, 'e'), channels('f')};
+  for (const auto& each : {5, 3, 1, 0, 4, 2})
+    CHECK(add(gop, ordered[static_cast<std::size_t>(each)]) == Role::Header);
   CHECK(is(gop.headers(), ordered));
 }
 
@@ -63,13 +65,16 @@ TEST_CASE("a changed header replaces the one before, an unchanged one is skipped
   CHECK(is(gop.headers(), {video_header(80, 'y')}));
 }
 
-TEST_CASE("kMaxHeaders headers are kept; one more passes but is not kept", "[gop]") {
+TEST_CASE("kMaxHeaders headers are kept, and one more passes but is not kept", "[gop]") {
   Gop gop(kRoomy);
-  auto nth = [](std::size_t i) { return track_header(flv::TagType::Audio, static_cast<std::uint8_t>(i), 'x'); };
+  auto nth = [](std::size_t i) {
+    return track_header(flv::TagType::Audio, static_cast<std::uint8_t>(i), 'x');
+  };
   for (std::size_t i = 0; i < Gop::kMaxHeaders; ++i) REQUIRE(add(gop, nth(i)) == Role::Header);
   CHECK(add(gop, nth(Gop::kMaxHeaders)) == Role::Media);
   CHECK(gop.headers().size() == Gop::kMaxHeaders);
-  CHECK(add(gop, track_header(flv::TagType::Audio, 0, 'y')) == Role::Header);  // a known one still changes
+  CHECK(add(gop, track_header(flv::TagType::Audio, 0, 'y')) ==
+        Role::Header);  // a known one still changes
 }
 
 TEST_CASE("packets are kept from the newest keyframe on", "[gop]") {
@@ -84,7 +89,8 @@ TEST_CASE("packets are kept from the newest keyframe on", "[gop]") {
   CHECK(same(gop.packets(), {keyframe(120)}));
 }
 
-TEST_CASE("a header that changes between keyframes stands among the packets and not before them", "[gop]") {
+TEST_CASE("a header that changes between keyframes stands among the packets and not before them",
+          "[gop]") {
   Gop gop(kRoomy);
   add(gop, video_header(0, 'x'));
   add(gop, keyframe(0));
@@ -140,7 +146,8 @@ TEST_CASE("an interrupted group goes, its headers stay", "[gop]") {
   CHECK(gop.packets().size() == 1);
 }
 
-TEST_CASE("a group of max_bytes is kept, one byte more lets it go until the next keyframe", "[gop]") {
+TEST_CASE("a group of max_bytes is kept, one byte more lets it go until the next keyframe",
+          "[gop]") {
   Gop gop(100);
   add(gop, keyframe(0, 60));
   add(gop, picture(40, 40));

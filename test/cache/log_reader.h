@@ -39,13 +39,16 @@ struct Reader {
     out.resize(cursor.pieces(view, out, jumped));
     jumps += jumped ? 1 : 0;
     std::string text;
-    for (const auto& piece : out) text.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+    for (const auto& piece : out)
+      text.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
     if (text.empty()) return text;
     text.resize(std::min(text.size(), most));
     cursor.advance(view, text.size());
     return text;
   }
-  std::string write(const StreamLog& log, std::size_t most = SIZE_MAX) { return write(log.view(), most); }
+  std::string write(const StreamLog& log, std::size_t most = SIZE_MAX) {
+    return write(log.view(), most);
+  }
 
   // Writes until there is nothing new.
   std::string read(const StreamLog& log, std::size_t most = SIZE_MAX) {

@@ -43,21 +43,26 @@ TEST_CASE("a player reads from the log what was put into it", "[media_log]") {
   CAPTURE(name(format));
   MediaLog log(format, kSmallBlocks);
   const std::vector<Packet> packets{
-      keyframe(0, 3000), audio(3, 400),
+      keyframe(0, 3000),
+      audio(3, 400),
       packet(flv::TagType::Script, 5, amf0::encode_all({"onCuePoint", "x"})),
-      picture(40, 500),                                // goes on in the next block
-      picture(80, rtmp::kOutChunkSize),                // one chunk exactly
-      picture(120, rtmp::kOutChunkSize + 1),           // and one byte more
+      picture(40, 500),                       // goes on in the next block
+      picture(80, rtmp::kOutChunkSize),       // one chunk exactly
+      picture(120, rtmp::kOutChunkSize + 1),  // and one byte more
       picture(160, 300'000),
-      audio(rtmp::kExtendedTimestamp - 1), audio(rtmp::kExtendedTimestamp),
-      picture(0x0123'4567, 150'000), audio(0xffff'ffff), audio(0),
+      audio(rtmp::kExtendedTimestamp - 1),
+      audio(rtmp::kExtendedTimestamp),
+      picture(0x0123'4567, 150'000),
+      audio(0xffff'ffff),
+      audio(0),
       packet(flv::TagType::Audio, 1, {0xaf})};
   bool first = true;
   for (const auto& each : packets) log.append(each.tag(), std::exchange(first, false), kNow);
   CHECK(same(played(log, format), packets));
 }
 
-TEST_CASE("RTMP media is on its own chunk streams and on the message stream of every player", "[media_log]") {
+TEST_CASE("RTMP media is on its own chunk streams and on the message stream of every player",
+          "[media_log]") {
   MediaLog log(Format::Rtmp, kSmallBlocks);
   log.append(keyframe(0).tag(), true, kNow);
   log.append(audio(0).tag(), false, kNow);
@@ -67,7 +72,8 @@ TEST_CASE("RTMP media is on its own chunk streams and on the message stream of e
     CHECK(header.stream_id == rtmp::kMediaStreamId);
     chunk_streams.push_back(header.chunk_stream);
   }
-  CHECK(chunk_streams == std::vector<std::uint32_t>{rtmp::kVideoChunkStream, rtmp::kAudioChunkStream,
+  CHECK(chunk_streams == std::vector<std::uint32_t>{rtmp::kVideoChunkStream,
+                                                    rtmp::kAudioChunkStream,
                                                     rtmp::kDataChunkStream});
 }
 
@@ -78,10 +84,12 @@ TEST_CASE("headers go before the keyframe with its time, scripts with their own"
   const std::vector<Packet> headers{metadata({"width"}), video_header(7), audio_header(8)};
   log.set_preamble(std::vector{headers[0].tag(), headers[1].tag(), headers[2].tag()}, 5000);
   log.append(keyframe(5000).tag(), true, kNow);
-  CHECK(same(played(log, format), {metadata({"width"}), video_header(5000), audio_header(5000), keyframe(5000)}));
+  CHECK(same(played(log, format),
+             {metadata({"width"}), video_header(5000), audio_header(5000), keyframe(5000)}));
 }
 
-TEST_CASE("a log filled from a group of pictures starts with its keyframe and its headers then", "[media_log]") {
+TEST_CASE("a log filled from a group of pictures starts with its keyframe and its headers then",
+          "[media_log]") {
   const Format format = GENERATE(Format::Rtmp, Format::Flv);
   CAPTURE(name(format));
   Gop gop(1'000'000);
@@ -90,8 +98,8 @@ TEST_CASE("a log filled from a group of pictures starts with its keyframe and it
     gop.add(each.tag());
   MediaLog log(format, kSmallBlocks);
   log.fill(gop, kNow);
-  CHECK(same(played(log, format), {metadata({"width"}), video_header(1000, 'x'), keyframe(1000), picture(1040),
-                                   video_header(1080, 'y'), picture(1080)}));
+  CHECK(same(played(log, format), {metadata({"width"}), video_header(1000, 'x'), keyframe(1000),
+                                   picture(1040), video_header(1080, 'y'), picture(1080)}));
 }
 
 TEST_CASE("a log filled from nothing has no place to start", "[media_log]") {

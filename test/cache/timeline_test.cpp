@@ -18,7 +18,8 @@ TEST_CASE("the first source's timestamps are kept", "[timeline]") {
   CHECK(timeline.map(kVideo, 5040) == 5040);
 }
 
-TEST_CASE("a new source goes on where the one before ended, earlier or later of clock", "[timeline]") {
+TEST_CASE("a new source goes on where the one before ended, earlier or later of clock",
+          "[timeline]") {
   const std::uint32_t start = GENERATE(0u, 1020u, 900'000u, 0xffff'fff0u);
   Timeline timeline;
   timeline.map(kVideo, 1000);
@@ -36,7 +37,8 @@ TEST_CASE("a new source before the first packet changes nothing", "[timeline]") 
   CHECK(timeline.map(kVideo, 817) == 817);
 }
 
-TEST_CASE("audio a little older than the new source's first picture does not run back", "[timeline]") {
+TEST_CASE("audio a little older than the new source's first picture does not run back",
+          "[timeline]") {
   Timeline timeline;
   timeline.map(kVideo, 1000);
   timeline.new_source();

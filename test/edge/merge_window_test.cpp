@@ -88,8 +88,10 @@ TEST_CASE("a maximum of nothing keeps the window shut", "[merge_window]") {
   CHECK(reviews.at(1.0, 10) == 0ms);
 }
 
-TEST_CASE("audio waits for a frame once the loop has something to do, pinned or not", "[merge_window]") {
-  const std::optional<milliseconds> pinned = GENERATE(std::optional<milliseconds>{}, std::optional{100ms});
+TEST_CASE("audio waits for a frame once the loop has something to do, pinned or not",
+          "[merge_window]") {
+  const std::optional<milliseconds> pinned =
+      GENERATE(std::optional<milliseconds>{}, std::optional{100ms});
   MergeWindow window(pinned, 350ms);
   Reviews reviews{window};
   CHECK(window.audio_patience() == 0ms);

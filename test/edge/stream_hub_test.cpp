@@ -3,8 +3,8 @@
 
 #include <poll.h>
 
-#include <catch2/catch.hpp>
 #include <future>
+#include <catch2/catch.hpp>
 
 #include "common/io/loop_group.h"
 #include "proxy/upstream.h"
@@ -29,9 +29,10 @@ EdgeOptions quick() {
 
 // A stream whose home is that loop.
 StreamRequest stream_at(std::size_t home) {
-  StreamRequest request{.name = {.vhost = std::string(kDefaultVhost), .app = "live", .stream = {}, .args = {}},
-                        .mark = {},
-                        .arguments = {}};
+  StreamRequest request{
+      .name = {.vhost = std::string(kDefaultVhost), .app = "live", .stream = {}, .args = {}},
+      .mark = {},
+      .arguments = {}};
   for (int i = 0;; ++i) {
     request.name.stream = "s" + std::to_string(i);
     if (stable_hash(request.name.key()) % kLoops == home) return request;
@@ -76,16 +77,21 @@ struct Rig {
     loops.on_each([&](Loop& loop) {
       parts[index(loop)] = std::make_unique<Part>(loop, options, metrics, routing);
     });
-    loops.on_each([&](Loop& loop) { parts[index(loop)]->hub.connect({&parts[0]->hub, &parts[1]->hub}); });
+    loops.on_each([&](Loop& loop) {
+      parts[index(loop)]->hub.connect({&parts[0]->hub, &parts[1]->hub});
+    });
   }
   ~Rig() {
     loops.shut_down(10s);
+    // What hubs still have to say to each other is said: each round is a turn of every loop.
+    for (int i = 0; i < 8 && settle; ++i) loops.on_each([](Loop&) {});
     loops.on_each([&](Loop& loop) { parts[index(loop)].reset(); });
   }
   static std::size_t index(const Loop& loop) { return static_cast<std::size_t>(loop.index()); }
 
-  Result<Publication> publish(std::size_t on, const StreamRequest& request,
-                              std::function<void(Error)> ended = [](const Error&) {}) {
+  Result<Publication> publish(
+      std::size_t on, const StreamRequest& request,
+      std::function<void(Error)> ended = [](const Error&) {}) {
     return run_on(loops[on], [&] { return parts[on]->hub.publish(request, ended); });
   }
   void leave(std::size_t on, Publication& publication) {
@@ -118,13 +124,15 @@ struct Rig {
 
   double streams() { return parts[0]->metrics.streams.Value(); }
   bool streams_become(double count) {
-    return run_on(loops[0], [&] { return until(loops[0], [&, count] { return streams() == count; }); });
+    return run_on(loops[0],
+                  [&] { return until(loops[0], [&, count] { return streams() == count; }); });
   }
   template <class Condition>
   bool eventually(Condition met) {
     return run_on(loops[0], [&] { return until(loops[0], met); });
   }
 
+  bool settle = true;
   EdgeOptions options;
   Metrics metrics{"test"};
   LoopGroup loops{kLoops};
@@ -133,12 +141,14 @@ struct Rig {
 };
 
 std::vector<Packet> played(const Player& player, Format format) {
-  return format == Format::Flv ? read_flv(player.received()) : media_of(read_rtmp(player.received()));
+  return format == Format::Flv ? read_flv(player.received())
+                               : media_of(read_rtmp(player.received()));
 }
 
 }  // namespace
 
-TEST_CASE("viewers of both loops and protocols share one stream, published from either loop", "[stream_hub][threads]") {
+TEST_CASE("viewers of both loops and protocols share one stream, published from either loop",
+          "[stream_hub][threads]") {
   const std::size_t home = GENERATE(0u, 1u);
   const std::size_t publisher = GENERATE(0u, 1u);
   CAPTURE(home, publisher);
@@ -166,8 +176,9 @@ TEST_CASE("viewers of both loops and protocols share one stream, published from 
     rig.ingest(publisher, *publication, packets.back());
   }
   for (auto& [format, player] : viewers) {
-    const bool all = rig.eventually(
-        [&player, &format, &packets] { return player->receive(), played(*player, format).size() == packets.size(); });
+    const bool all = rig.eventually([&player, &format, &packets] {
+      return player->receive(), played(*player, format).size() == packets.size();
+    });
     CHECK(all);
     CHECK(same(played(*player, format), packets));
   }
@@ -175,7 +186,8 @@ TEST_CASE("viewers of both loops and protocols share one stream, published from 
   rig.leave(publisher, *publication);
 }
 
-TEST_CASE("a second publisher is told Busy while the first one is sending", "[stream_hub][threads]") {
+TEST_CASE("a second publisher is told Busy while the first one is sending",
+          "[stream_hub][threads]") {
   Rig rig;
   const StreamRequest request = stream_at(1);
   auto first = rig.publish(0, request);
@@ -187,12 +199,13 @@ TEST_CASE("a second publisher is told Busy while the first one is sending", "[st
     CHECK(second.error().code == Errc::Busy);
   }
   rig.leave(0, *first);
-  auto third = rig.publish(1, request);
+  auto third = rig.publish(0, request);  // from the loop whose word of the end comes first
   REQUIRE(third);
-  rig.leave(1, *third);
+  rig.leave(0, *third);
 }
 
-TEST_CASE("a publisher that has fallen silent is displaced and told; its viewers stay", "[stream_hub][threads]") {
+TEST_CASE("a publisher that has fallen silent is displaced and told, and its viewers stay",
+          "[stream_hub][threads]") {
   EdgeOptions options = quick();
   options.publisher_stale = 50ms;
   Rig rig(options);
@@ -221,7 +234,8 @@ TEST_CASE("a publisher that has fallen silent is displaced and told; its viewers
   CHECK(reason == Errc::Cancelled);
   rig.ingest(1, *stale, picture(40));  // too late
   rig.ingest(0, *fresh, keyframe(9000, 60));
-  const bool went_on = rig.eventually([&] { return (*viewer)->receive(), played(**viewer, Format::Flv).size() == 2; });
+  const bool went_on = rig.eventually(
+      [&] { return (*viewer)->receive(), played(**viewer, Format::Flv).size() == 2; });
   CHECK(went_on);
   CHECK(played(**viewer, Format::Flv).back().timestamp_ms == Timeline::kStepMs);
   rig.leave(1, *stale);
@@ -230,7 +244,7 @@ TEST_CASE("a publisher that has fallen silent is displaced and told; its viewers
 
 // The new publisher is judged by the time of a packet that the one before it sent.
 TEST_CASE("a publisher just accepted is not stale, however long ago the one before it sent",
-          "[stream_hub][threads][.bug]") {
+          "[stream_hub][threads]") {
   EdgeOptions options = quick();
   options.publisher_stale = 50ms;
   options.linger = 10'000ms;
@@ -250,9 +264,11 @@ TEST_CASE("a publisher just accepted is not stale, however long ago the one befo
   rig.leave(0, *accepted);
 }
 
-TEST_CASE("a stream that is nowhere is waited for once, then known to be missing", "[stream_hub][threads]") {
+TEST_CASE("a stream that is nowhere is waited for once, then known to be missing",
+          "[stream_hub][threads]") {
   EdgeOptions options = quick();
   options.negative_ttl = 60'000ms;
+  options.linger = 60'000ms;
   Rig rig(options);
   const StreamRequest request = stream_at(0);
   const auto start = Clock::now();
@@ -273,6 +289,24 @@ TEST_CASE("a stream that is nowhere is waited for once, then known to be missing
   rig.ingest(1, *publication, keyframe(0));
   CHECK(rig.join(0, request, Format::Flv).has_value());
   rig.leave(1, *publication);
+}
+
+// It is remembered as missing, though nobody has looked for it.
+TEST_CASE("a stream that ended because nobody watched is not taken for missing",
+          "[stream_hub][threads]") {
+  EdgeOptions options = quick();
+  options.negative_ttl = 60'000ms;
+  Rig rig(options);
+  const StreamRequest request = stream_at(0);
+  auto publication = rig.publish(0, request);
+  REQUIRE(publication);
+  rig.leave(0, *publication);  // before any media
+  REQUIRE(rig.streams_become(0));
+  const auto start = Clock::now();
+  Joined viewer = rig.join(0, request, Format::Flv);
+  REQUIRE_FALSE(viewer);
+  CHECK(viewer.error().code == Errc::NotFound);
+  CHECK(Clock::now() - start >= options.start_timeout);
 }
 
 TEST_CASE("what was missing is looked for again after negative_ttl", "[stream_hub][threads]") {
@@ -324,12 +358,14 @@ TEST_CASE("a viewer who gives up while it waits leaves no stream behind", "[stre
   options.negative_ttl = 0ms;
   Rig rig(options);
   for (int i = 0; i < 20; ++i) {
-    for (const std::size_t home : {0u, 1u}) REQUIRE_FALSE(rig.join(0, stream_at(home), Format::Flv));
+    for (const std::size_t home : {0u, 1u})
+      REQUIRE_FALSE(rig.join(0, stream_at(home), Format::Flv));
   }
   CHECK(rig.streams_become(0));
 }
 
-TEST_CASE("viewers are told and closed once a stream's publisher is gone for gone_timeout", "[stream_hub][threads]") {
+TEST_CASE("viewers are told and closed once a stream's publisher is gone for gone_timeout",
+          "[stream_hub][threads]") {
   EdgeOptions options = quick();
   options.gone_timeout = 50ms;
   Rig rig(options);
@@ -342,10 +378,29 @@ TEST_CASE("viewers are told and closed once a stream's publisher is gone for gon
   rig.leave(0, *publication);
   const bool closed = rig.eventually([&] { return (*viewer)->receive(), (*viewer)->ended(); });
   CHECK(closed);
-  CHECK(as_text((*viewer)->received()).find("NetStream.Play.UnpublishNotify") != std::string_view::npos);
+  CHECK(as_text((*viewer)->received()).find("NetStream.Play.UnpublishNotify") !=
+        std::string_view::npos);
   CHECK(rig.streams_become(0));
   // The name is free: who publishes it next has a stream of its own.
   auto next = rig.publish(1, request);
   REQUIRE(next);
   rig.leave(1, *next);
+}
+
+// Taken down as EdgeNode does it: one hub's last words reach another that is gone already. Shows under
+// AddressSanitizer.
+TEST_CASE("hubs may be destroyed right after the loops have been shut down",
+          "[stream_hub][threads]") {
+  for (int i = 0; i < 300; ++i) {
+    Rig rig;
+    rig.settle = false;
+    for (const std::size_t home : {0u, 1u}) {
+      const StreamRequest request = stream_at(home);
+      auto publication = rig.publish(home, request);
+      REQUIRE(publication);
+      rig.ingest(home, *publication, keyframe(0));
+      REQUIRE(rig.join(1 - home, request, Format::Flv));
+      rig.leave(home, *publication);
+    }
+  }
 }

@@ -23,12 +23,15 @@ struct Rig {
   Metrics metrics{"test"};
   EdgeMetrics edge_metrics{metrics};
   std::vector<Told> told;
-  Stream stream{loop, "live/a", options, edge_metrics, [this](int to, std::uint64_t subscription, StreamNews news) {
+  Stream stream{loop, "live/a", options, edge_metrics,
+                [this](int to, std::uint64_t subscription, StreamNews news) {
                   told.push_back({to, subscription, std::move(news)});
                 }};
 
   Gop::Role ingest(const Packet& packet) { return stream.ingest(packet.tag()); }
-  const LogView& last(Format format) const { return told.back().news.views[static_cast<std::size_t>(format)]; }
+  const LogView& last(Format format) const {
+    return told.back().news.views[static_cast<std::size_t>(format)];
+  }
 };
 
 std::vector<Packet> shown(const LogView& view) {
@@ -67,7 +70,8 @@ TEST_CASE("a stream tells each loop once a turn, whatever came in it", "[stream]
   run(rig, body());
 }
 
-TEST_CASE("a loop gets the formats it has asked for, and a log is made for those alone", "[stream]") {
+TEST_CASE("a loop gets the formats it has asked for, and a log is made for those alone",
+          "[stream]") {
   Rig rig;
   auto body = [&]() -> Task<void> {
     rig.ingest(video_header(0));
@@ -91,7 +95,8 @@ TEST_CASE("a loop gets the formats it has asked for, and a log is made for those
   run(rig, body());
 }
 
-TEST_CASE("before the first keyframe a stream shows nothing, then it shows the headers too", "[stream]") {
+TEST_CASE("before the first keyframe a stream shows nothing, then it shows the headers too",
+          "[stream]") {
   Rig rig;
   auto body = [&]() -> Task<void> {
     rig.stream.subscribe(0, 1, Format::Flv);
@@ -111,7 +116,8 @@ TEST_CASE("before the first keyframe a stream shows nothing, then it shows the h
   run(rig, body());
 }
 
-TEST_CASE("a header that changes stands in the log where it came, an unchanged one does not", "[stream]") {
+TEST_CASE("a header that changes stands in the log where it came, an unchanged one does not",
+          "[stream]") {
   Rig rig;
   auto body = [&]() -> Task<void> {
     rig.stream.subscribe(0, 1, Format::Flv);
@@ -119,8 +125,8 @@ TEST_CASE("a header that changes stands in the log where it came, an unchanged o
                              video_header(80, 'y'), picture(80)})
       rig.ingest(each);
     co_await next_turn(rig.loop);
-    CHECK(same(shown(rig.last(Format::Flv)),
-               {video_header(0, 'x'), keyframe(0), picture(40), video_header(80, 'y'), picture(80)}));
+    CHECK(same(shown(rig.last(Format::Flv)), {video_header(0, 'x'), keyframe(0), picture(40),
+                                              video_header(80, 'y'), picture(80)}));
     rig.ingest(keyframe(120));
     co_await next_turn(rig.loop);
     CHECK(same(shown(rig.last(Format::Flv)), {video_header(120, 'y'), keyframe(120)}));
@@ -139,7 +145,8 @@ TEST_CASE("a new source is let in at its keyframe and goes on in time", "[stream
     rig.ingest(keyframe(500'040));
     rig.ingest(picture(500'080));
     co_await next_turn(rig.loop);
-    const std::uint32_t start = 1000 + 2 * Timeline::kStepMs + 20;  // its first picture took one step
+    const std::uint32_t start =
+        1000 + 2 * Timeline::kStepMs + 20;  // its first picture took one step
     const auto packets = shown(rig.last(Format::Flv));
     REQUIRE(packets.size() == 2);
     CHECK(packets[0].timestamp_ms == start);
@@ -160,7 +167,8 @@ TEST_CASE("a new source's codec goes before its pictures to who is watching", "[
     std::array<iovec, 16> pieces;
     bool jumped = false;
     std::size_t had = 0;
-    for (const auto& piece : std::span(pieces).first(watching.pieces(before, pieces, jumped))) had += piece.iov_len;
+    for (const auto& piece : std::span(pieces).first(watching.pieces(before, pieces, jumped)))
+      had += piece.iov_len;
     watching.advance(before, had);
     rig.stream.begin_source();
     rig.ingest(video_header(0, 'y'));
@@ -214,7 +222,8 @@ TEST_CASE("news of audio alone can wait, of anything else they cannot", "[stream
   run(rig, body());
 }
 
-TEST_CASE("a loop that no longer asks hears nothing; late words of an earlier wish change nothing", "[stream]") {
+TEST_CASE("a loop that no longer asks hears nothing, and late words of an earlier wish change nothing",
+          "[stream]") {
   Rig rig;
   auto body = [&]() -> Task<void> {
     rig.stream.subscribe(0, 1, Format::Flv);

@@ -21,6 +21,21 @@ Router router_of(const std::vector<std::string>& names) {
   return router;
 }
 
+// Loops of their own threads, with the routing on the first.
+struct Node {
+  Node(std::size_t count, const std::vector<std::string>& upstreams)
+      : loops(count), routing(loops[0], router_of(upstreams)) {
+    loops.start();
+  }
+  // What sessions sent home when they ended is dealt with while the routing is there.
+  ~Node() {
+    for (int i = 0; i < 3; ++i) loops.on_each([](Loop&) {});
+  }
+  QuietLog quiet;
+  LoopGroup loops;
+  Routing routing;
+};
+
 // Waits for a task that runs on `loop`.
 void run_on(Loop& loop, Task<void> task) {
   std::promise<void> done;
@@ -52,9 +67,9 @@ Task<void> settle(Routing& routing) {
 }  // namespace
 
 TEST_CASE("every loop is told the same way for one stream", "[routing][threads]") {
-  LoopGroup loops(3);
-  loops.start();
-  Routing routing(loops[0], router_of({"a", "b", "c"}));
+  Node node(3, {"a", "b", "c"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   for (int stream = 0; stream < 10; ++stream) {
     std::vector<std::string> answers;
     auto body = [](Routing& at, int number, std::vector<std::string>& all) -> Task<void> {
@@ -67,10 +82,9 @@ TEST_CASE("every loop is told the same way for one stream", "[routing][threads]"
 }
 
 TEST_CASE("a stream follows who is confirmed to have it, and leaves who failed", "[routing][threads]") {
-  const QuietLog quiet;
-  LoopGroup loops(2);
-  loops.start();
-  Routing routing(loops[0], router_of({"a", "b"}));
+  Node node(2, {"a", "b"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   auto body = [](Routing& at) -> Task<void> {
     auto first = co_await ask(at, "s");
     const std::string other = first == "a" ? "b" : "a";
@@ -90,12 +104,13 @@ TEST_CASE("a stream follows who is confirmed to have it, and leaves who failed",
     CHECK(nobody == "unavailable");
   };
   run_on(loops[1], body(routing));
+  loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
 TEST_CASE("a session counts while it lives", "[routing][threads]") {
-  LoopGroup loops(2);
-  loops.start();
-  Routing routing(loops[0], router_of({"a"}));
+  Node node(2, {"a"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   const auto streams = [&] {
     auto count = routing.ask_from_outside([](Router& router) { return router.snapshot(Clock::now())[0].streams; }, 10s);
     return count.value_or(99);
@@ -114,10 +129,9 @@ TEST_CASE("a session counts while it lives", "[routing][threads]") {
 }
 
 TEST_CASE("a session hears on its own loop that its upstream was ejected", "[routing][threads]") {
-  const QuietLog quiet;
-  LoopGroup loops(2);
-  loops.start();
-  Routing routing(loops[0], router_of({"a", "b"}));
+  Node node(2, {"a", "b"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   auto body = [](Routing& at, Loop& own) -> Task<void> {
     Gate told(own);
     Loop* where = nullptr;
@@ -140,13 +154,13 @@ TEST_CASE("a session hears on its own loop that its upstream was ejected", "[rou
   };
   const std::size_t index = GENERATE(0u, 1u);
   run_on(loops[index], body(routing, loops[index]));
+  loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
 TEST_CASE("who has nowhere else to go is left alone", "[routing][threads]") {
-  const QuietLog quiet;
-  LoopGroup loops(2);
-  loops.start();
-  Routing routing(loops[0], router_of({"a"}));
+  Node node(2, {"a"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   auto body = [](Routing& at) -> Task<void> {
     int told = 0;
     const RouteUse use(at, "s", "a", [&] { ++told; });
@@ -155,13 +169,13 @@ TEST_CASE("who has nowhere else to go is left alone", "[routing][threads]") {
     CHECK(told == 0);
   };
   run_on(loops[1], body(routing));
+  loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
 TEST_CASE("a session that has ended hears no more, even of news that are under way", "[routing][threads]") {
-  const QuietLog quiet;
-  LoopGroup loops(2);
-  loops.start();
-  Routing routing(loops[0], router_of({"a", "b"}));
+  Node node(2, {"a", "b"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   auto body = [](Routing& at, Loop& home, Loop& own) -> Task<void> {
     int told = 0;
     auto early = std::make_unique<RouteUse>(at, "s", "a", [&] { ++told; });
@@ -180,13 +194,13 @@ TEST_CASE("a session that has ended hears no more, even of news that are under w
     CHECK(told == 0);
   };
   run_on(loops[1], body(routing, loops[0], loops[1]));
+  loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
 TEST_CASE("sessions come and go on all loops while upstreams fail and recover", "[routing][threads]") {
-  const QuietLog quiet;
-  LoopGroup loops(3);
-  loops.start();
-  Routing routing(loops[0], router_of({"a", "b"}));
+  Node node(3, {"a", "b"});
+  auto& loops = node.loops;
+  auto& routing = node.routing;
   std::atomic<int> open{0};
   auto sessions = [](Routing& at, Loop& own, std::atomic<int>& count) -> Task<void> {
     for (int i = 0; i < 300; ++i) {

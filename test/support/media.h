@@ -55,8 +55,8 @@ inline bool same(const flv::Tag& a, const flv::Tag& b) {
 }
 
 inline bool same(const std::vector<Packet>& a, const std::vector<Packet>& b) {
-  return std::ranges::equal(a, b,
-                            [](const Packet& x, const Packet& y) { return same(x.tag(), y.tag()); });
+  return std::ranges::equal(
+      a, b, [](const Packet& x, const Packet& y) { return same(x.tag(), y.tag()); });
 }
 
 // The whole tags in `stream`, which begins with the file header.

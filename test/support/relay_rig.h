@@ -23,7 +23,7 @@ class RtmpOrigin {
   RtmpOrigin(Loop& loop, Script script, ServerHabits habits = {})
       : loop_(loop), script_(std::move(script)), habits_(std::move(habits)) {
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
-      if (small_buffers) keep_buffers_small(*socket);
+      if (small_buffers) keep_buffers_small(*socket, 64 * 1024);
       loop_.spawn(serve(std::move(socket), visits.emplace_back()));
     });
   }
@@ -68,7 +68,7 @@ class RelayRig {
     options.node_id = "this-node";
     options.limits.message = rtmp::kMediaMessageLimit;
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
-      if (small_buffers) keep_buffers_small(*socket);
+      if (small_buffers) keep_buffers_small(*socket, 64 * 1024);
       const RtmpRelayContext context{loop_, options, routing, resolver_, tallies_};
       loop_.spawn(relay_rtmp(context, std::move(socket), admission));
     });
@@ -76,7 +76,7 @@ class RelayRig {
 
   Task<std::unique_ptr<Connection>> connect() {
     auto socket = co_await dial(loop_, listener_->port());
-    if (small_buffers) keep_buffers_small(*socket);
+    if (small_buffers) keep_buffers_small(*socket, 64 * 1024);
     co_return std::make_unique<Connection>(std::move(socket), rtmp::ReaderLimits{.message = rtmp::kMediaMessageLimit});
   }
   // A client that has asked, and waits for the verdict.

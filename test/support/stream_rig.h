@@ -53,7 +53,9 @@ class Player {
   explicit Player(int fd) : fd_(fd) {}
   ~Player() { hang_up(); }
   Player(Player&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), ended_(other.ended_), received_(std::move(other.received_)) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        ended_(other.ended_),
+        received_(std::move(other.received_)) {}
   Player& operator=(Player&&) = delete;
 
   // Takes what is there, at most about `most` bytes; tells whether there was any.
@@ -74,10 +76,12 @@ class Player {
   void say(const rtmp::MessageHeader& header, ByteView payload) {
     ByteBuffer bytes;
     rtmp::ChunkWriter().append(bytes, header, payload);
-    INVARIANT(send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT) == static_cast<ssize_t>(bytes.size()));
+    INVARIANT(send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT) ==
+              static_cast<ssize_t>(bytes.size()));
   }
   void command(std::initializer_list<amf0::Value> values) {
-    say({.chunk_stream = 8, .stream_id = 1, .type = rtmp::Type::CommandAmf0}, amf0::encode_all(values));
+    say({.chunk_stream = 8, .stream_id = 1, .type = rtmp::Type::CommandAmf0},
+        amf0::encode_all(values));
   }
   void hang_up() {
     if (fd_ >= 0) close(std::exchange(fd_, -1));

@@ -75,7 +75,7 @@ std::vector<Words> sent_by(Connection& connection) {
 }  // namespace
 
 TEST_CASE("open_stream gives the id that the server chose", "[rtmp][client]") {
-  const double id = GENERATE(0, 1, 7, 4294967295.0);
+  const double id = GENERATE(0.0, 1.0, 7.0, 4294967295.0);
   const Opened opened = open_stream({.stream_id = id, .chunk_size = 4096, .answer = {}});
   REQUIRE(opened.stream);
   CHECK(*opened.stream == static_cast<std::uint32_t>(id));
@@ -120,7 +120,7 @@ TEST_CASE("createStream must give a number that can be a stream", "[rtmp][client
   CHECK(open_stream(that_answers("createStream", {result(4, id)})).stream.error().code == Errc::Protocol);
 }
 
-TEST_CASE("a stream that is not a number is none", "[rtmp][client][.bug]") {
+TEST_CASE("a stream that is not a number is none", "[rtmp][client]") {
   const amf0::Value id(std::numeric_limits<double>::quiet_NaN());
   const Opened opened = open_stream(that_answers("createStream", {result(4, id)}));
   REQUIRE_FALSE(opened.stream);

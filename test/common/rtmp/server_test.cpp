@@ -171,7 +171,8 @@ TEST_CASE("Flash speaks AMF3 commands, which differ by a leading zero byte", "[r
   REQUIRE(talk.request);
   CHECK(talk.request->stream == "cam");
   CHECK(talk.answer_to(2)[3].number() == 1);
-  const auto* encoding = talk.answer_to(1)[3].find("objectEncoding");
+  const Words granted = talk.answer_to(1);
+  const auto* encoding = granted[3].find("objectEncoding");
   REQUIRE(encoding != nullptr);
   CHECK(encoding->number() == 3);
 }

@@ -1,4 +1,4 @@
-// Known faults of the relay, hidden until they are mended.
+// Origins that refuse, hang up or lack commands, and clients that leave early.
 #include <catch2/catch.hpp>
 
 #include "test/support/quiet_log.h"
@@ -31,7 +31,7 @@ ServerHabits that_fails(const std::string& command) {
 
 }  // namespace
 
-TEST_CASE("an origin without releaseStream and FCPublish still takes the stream", "[rtmp_relay][.bug]") {
+TEST_CASE("an origin without releaseStream and FCPublish still takes the stream", "[rtmp_relay]") {
   const std::string command = GENERATE("releaseStream", "FCPublish");
   on_a_loop([command](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, verdict("status", "NetStream.Publish.Start"), that_fails(command));
@@ -44,7 +44,7 @@ TEST_CASE("an origin without releaseStream and FCPublish still takes the stream"
   });
 }
 
-TEST_CASE("an origin that answers publish with _error is told to the client", "[rtmp_relay][.bug]") {
+TEST_CASE("an origin that answers publish with _error is told to the client", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); },
                       that_fails("publish"));
@@ -57,7 +57,7 @@ TEST_CASE("an origin that answers publish with _error is told to the client", "[
   });
 }
 
-TEST_CASE("an origin that hangs up on one client's connect keeps its other clients", "[rtmp_relay][.bug]") {
+TEST_CASE("an origin that hangs up on one client's connect keeps its other clients", "[rtmp_relay]") {
   // nginx-rtmp does so when the application is unknown, which is the client's choice.
   on_a_loop([](Loop& loop) -> Task<void> {
     std::vector<Connection*> guests;
@@ -93,7 +93,7 @@ TEST_CASE("an origin that hangs up on one client's connect keeps its other clien
   });
 }
 
-TEST_CASE("a client that goes before the verdict takes its connection to the origin along", "[rtmp_relay][.bug]") {
+TEST_CASE("a client that goes before the verdict takes its connection to the origin along", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); });
     RelayRig rig(loop, {origin.port()});
@@ -106,7 +106,7 @@ TEST_CASE("a client that goes before the verdict takes its connection to the ori
   });
 }
 
-TEST_CASE("StreamBegin names the client's stream, not the origin's", "[rtmp_relay][.bug]") {
+TEST_CASE("StreamBegin names the client's stream, not the origin's", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, [](Connection& client, const Words& asked) -> Task<void> {
       client.user_control(rtmp::Event::StreamBegin, 7);
@@ -128,7 +128,7 @@ TEST_CASE("StreamBegin names the client's stream, not the origin's", "[rtmp_rela
   });
 }
 
-TEST_CASE("a refused publisher who is sending already hears an orderly end", "[rtmp_relay][.bug]") {
+TEST_CASE("a refused publisher who is sending already hears an orderly end", "[rtmp_relay]") {
   // Unread bytes at close() make the kernel send RST, at which some systems drop the verdict before it.
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, verdict("error", "NetStream.Publish.BadName"));
