@@ -175,9 +175,8 @@ TEST_CASE("a file that cannot be read is named", "[config]") {
 }
 
 TEST_CASE("mistakes outside files name the variable or --set", "[config]") {
-  CHECK(mistake([] {
-          from_environment({{"WEIR_WORKERS", "x"}});
-        }) == "environment WEIR_WORKERS: 'x' is not a whole number");
+  CHECK(mistake([] { from_environment({{"WEIR_WORKERS", "x"}}); }) ==
+        "environment WEIR_WORKERS: 'x' is not a whole number");
   CHECK(mistake([] {
           from_environment({{"PROXY_RTMP_SERVER", "x"}});
         }).starts_with("environment PROXY_RTMP_SERVER: 'x' is no address"));
@@ -189,9 +188,8 @@ TEST_CASE("mistakes outside files name the variable or --set", "[config]") {
         "--set worker: unknown option, did you mean workers?");
   CHECK(mistake([] { from_overrides({"node.id=a\nb"}); }) ==
         "--set node.id: contains a control character");
-  CHECK(mistake([] {
-          Config::load({{}, {}, {}, {}, "king"});
-        }) == "--role: 'king' is none of proxy|edge");
+  CHECK(mistake([] { Config::load({{}, {}, {}, {}, "king"}); }) ==
+        "--role: 'king' is none of proxy|edge");
   CHECK_FALSE(mistake([] { from_overrides({"a\nb=3"}); }) == "no mistake");
 }
 

@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <set>
+#include <catch2/catch.hpp>
 
 #include "common/config.h"
 #include "test/support/loopback.h"
@@ -81,8 +81,10 @@ TEST_CASE("a port that is taken is told in one line, with its option and address
   ::close(taken);
 }
 
-TEST_CASE("an address that is not ours, and a name that is none, are told with their option", "[listening]") {
-  CHECK_THAT(complaint({"192.0.2.1", 0}), Catch::StartsWith("listen.rtmp: ") && Catch::Contains("192.0.2.1"));
+TEST_CASE("an address that is not ours, and a name that is none, are told with their option",
+          "[listening]") {
+  CHECK_THAT(complaint({"192.0.2.1", 0}),
+             Catch::StartsWith("listen.rtmp: ") && Catch::Contains("192.0.2.1"));
   const std::string name(300, 'a');
   CHECK_THAT(complaint({name, 0}), Catch::StartsWith("listen.rtmp: " + name));
 }

@@ -77,9 +77,8 @@ struct Rig {
     loops.on_each([&](Loop& loop) {
       parts[index(loop)] = std::make_unique<Part>(loop, options, metrics, routing);
     });
-    loops.on_each([&](Loop& loop) {
-      parts[index(loop)]->hub.connect({&parts[0]->hub, &parts[1]->hub});
-    });
+    loops.on_each(
+        [&](Loop& loop) { parts[index(loop)]->hub.connect({&parts[0]->hub, &parts[1]->hub}); });
   }
   ~Rig() {
     loops.shut_down(10s);

@@ -222,8 +222,9 @@ TEST_CASE("news of audio alone can wait, of anything else they cannot", "[stream
   run(rig, body());
 }
 
-TEST_CASE("a loop that no longer asks hears nothing, and late words of an earlier wish change nothing",
-          "[stream]") {
+TEST_CASE(
+    "a loop that no longer asks hears nothing, and late words of an earlier wish change nothing",
+    "[stream]") {
   Rig rig;
   auto body = [&]() -> Task<void> {
     rig.stream.subscribe(0, 1, Format::Flv);

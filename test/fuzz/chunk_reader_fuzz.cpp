@@ -34,8 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::minstd_rand random(data[0]);
   ChunkReader split(limits);
   ReadOutcome pieces;
-  read_pieces(
-      split, bytes, [&] { return random() % (random() % 4 ? 7 : 300); }, pieces);
+  read_pieces(split, bytes, [&] { return random() % (random() % 4 ? 7 : 300); }, pieces);
   require(pieces.messages == expected.messages, "splits do not change the messages");
   require(pieces.error == expected.error, "splits do not change the error");
   if (!expected.error) {

@@ -27,7 +27,8 @@ void inspect(const flv::Tag& tag) {
   INVARIANT(inside(audio.payload, tag.body));
   const ByteView script = flv::strip_set_data_frame(tag.body);
   INVARIANT(inside(script, tag.body));
-  INVARIANT(flv::is_metadata(tag.body) == flv::is_metadata(script) || script.size() < tag.body.size());
+  INVARIANT(flv::is_metadata(tag.body) == flv::is_metadata(script) ||
+            script.size() < tag.body.size());
 }
 
 struct Outcome {

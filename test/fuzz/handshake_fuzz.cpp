@@ -57,6 +57,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Outcome client = feed_pieces(rtmp::ClientHandshake(kind), bytes, piece);
   compare(client, feed_pieces(rtmp::ClientHandshake(kind), bytes, size));
   INVARIANT(client.sent ==
-        1 + kHandshakeSize + (client.consumed > kHandshakeSize ? kHandshakeSize : 0));
+            1 + kHandshakeSize + (client.consumed > kHandshakeSize ? kHandshakeSize : 0));
   return 0;
 }

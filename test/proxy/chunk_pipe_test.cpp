@@ -29,7 +29,8 @@ struct Line {
                                {.stream_id_from = 1, .stream_id_to = 7, .on_command = {}}),
              unread, stall, tally),
         running(on) {
-    for (auto* socket : {in[0].get(), in[1].get(), out[0].get(), out[1].get()}) keep_buffers_small(*socket, kBuffer);
+    for (auto* socket : {in[0].get(), in[1].get(), out[0].get(), out[1].get()})
+      keep_buffers_small(*socket, kBuffer);
   }
   void start() { running.start(run_pipe(pipe, ended)); }
 
@@ -84,13 +85,15 @@ ByteBuffer one_large_message(std::size_t bytes) {
   ByteBuffer out;
   rtmp::ChunkWriter writer;
   writer.set_chunk_size(out, 60'000);
-  writer.append(out, {.chunk_stream = 6, .stream_id = 1, .type = rtmp::Type::Video}, ByteBuffer(bytes, 0x5a));
+  writer.append(out, {.chunk_stream = 6, .stream_id = 1, .type = rtmp::Type::Video},
+                ByteBuffer(bytes, 0x5a));
   return out;
 }
 
 }  // namespace
 
-TEST_CASE("every form of chunk arrives as the same messages, on the other side's stream", "[chunk_pipe]") {
+TEST_CASE("every form of chunk arrives as the same messages, on the other side's stream",
+          "[chunk_pipe]") {
   const auto seed = GENERATE(range(1u, 9u));
   Loop loop;
   const Peer peer = everything_said_by(seed, 800);
@@ -145,7 +148,9 @@ TEST_CASE("what the set-up did not take goes first", "[chunk_pipe]") {
     Line line(on, kPatience, ByteView(said.out).first(at));
     line.start();
     Child writing(on);
-    writing.start(write_and_end(*line.in[0], ByteBuffer(said.out.begin() + static_cast<std::ptrdiff_t>(at), said.out.end())));
+    writing.start(write_and_end(
+        *line.in[0],
+        ByteBuffer(said.out.begin() + static_cast<std::ptrdiff_t>(at), said.out.end())));
     all = co_await read_to_end(*line.out[1]);
     co_await writing.join();
     co_await line.running.join();
@@ -154,7 +159,8 @@ TEST_CASE("what the set-up did not take goes first", "[chunk_pipe]") {
   CHECK(messages_in(heard) == on_stream_7(peer.sent));
 }
 
-TEST_CASE("a receiver that pauses holds the sender back, and gets everything later", "[chunk_pipe]") {
+TEST_CASE("a receiver that pauses holds the sender back, and gets everything later",
+          "[chunk_pipe]") {
   Loop loop;
   constexpr std::size_t kMuch = 4 << 20;
   ByteBuffer heard;
@@ -165,7 +171,8 @@ TEST_CASE("a receiver that pauses holds the sender back, and gets everything lat
     std::size_t taken = 0;
     int idle = 0;
     while (idle < 20) {
-      const iovec piece{.iov_base = const_cast<std::uint8_t*>(flood.data()) + taken, .iov_len = 4096};
+      const iovec piece{.iov_base = const_cast<std::uint8_t*>(flood.data()) + taken,
+                        .iov_len = 4096};
       auto sent = line.in[0]->try_write({&piece, 1});
       CHECK(sent);
       idle = *sent == 0 ? idle + 1 : 0;
@@ -175,7 +182,8 @@ TEST_CASE("a receiver that pauses holds the sender back, and gets everything lat
     // One receive of 64 KiB and what the kernel's four buffers take, with its book-keeping.
     CHECK(taken < 64 * 1024 + std::size_t{8} * kBuffer);
     Child writing(on);
-    writing.start(write_and_end(*line.in[0], ByteBuffer(flood.begin() + static_cast<std::ptrdiff_t>(taken), flood.end())));
+    writing.start(write_and_end(
+        *line.in[0], ByteBuffer(flood.begin() + static_cast<std::ptrdiff_t>(taken), flood.end())));
     all = co_await read_to_end(*line.out[1]);
     co_await writing.join();
     co_await line.running.join();
@@ -296,7 +304,8 @@ TEST_CASE("a sender that never runs dry gives way to the loop's other work", "[c
     CHECK(sent);
     for (int i = 0; i < 20; ++i) co_await Turn{on};
     Tally tally;
-    ChunkPipe pipe(*accepted[0], *onward, rtmp::ChunkWalker(rtmp::ChunkReader(kMedia), {}), {}, kPatience, tally);
+    ChunkPipe pipe(*accepted[0], *onward, rtmp::ChunkWalker(rtmp::ChunkReader(kMedia), {}), {},
+                   kPatience, tally);
     Error ended;
     Child running(on);
     running.start(Line::run_pipe(pipe, ended));

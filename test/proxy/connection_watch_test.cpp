@@ -69,7 +69,9 @@ TEST_CASE("after end_all no visit begins", "[connection_watch]") {
 TEST_CASE("a visit that is over is not watched", "[connection_watch]") {
   ConnectionWatch watch{10s, 200ms};
   const Pair pair;
-  { const ConnectionWatch::Visit visit{watch, pair.ends[0]}; }
+  {
+    const ConnectionWatch::Visit visit{watch, pair.ends[0]};
+  }
   CHECK(watch.empty());
   watch.sweep(ConnectionWatch::Clock::now() + 1h, true);
   CHECK_FALSE(pair.ended());

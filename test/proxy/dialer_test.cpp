@@ -14,7 +14,9 @@ namespace {
 // A listener that keeps whoever comes.
 struct Origin {
   explicit Origin(Loop& loop)
-      : listener(listen_on(loop, [this](std::unique_ptr<Socket> socket) { guests.push_back(std::move(socket)); })) {}
+      : listener(listen_on(loop, [this](std::unique_ptr<Socket> socket) {
+          guests.push_back(std::move(socket));
+        })) {}
   std::vector<std::unique_ptr<Socket>> guests;
   std::unique_ptr<Listener> listener;
 };
@@ -35,7 +37,9 @@ Router router_to(const std::vector<std::vector<std::uint16_t>>& upstreams) {
 struct Net {
   explicit Net(Loop& loop, const std::vector<std::vector<std::uint16_t>>& upstreams)
       : routing(loop, router_to(upstreams)), resolver(loop) {}
-  Dialer dialer(DialOptions options = {}) { return Dialer(routing, resolver, "s", Protocol::Rtmp, options); }
+  Dialer dialer(DialOptions options = {}) {
+    return Dialer(routing, resolver, "s", Protocol::Rtmp, options);
+  }
   QuietLog quiet;
   Routing routing;
   Resolver resolver;
@@ -198,7 +202,8 @@ TEST_CASE("an upstream that is skipped is not asked, and not blamed", "[dialer]"
   run(loop, body(loop));
 }
 
-TEST_CASE("an upstream that does not answer the connect is given up in time, and the next tried", "[dialer]") {
+TEST_CASE("an upstream that does not answer the connect is given up in time, and the next tried",
+          "[dialer]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     // Nobody accepts here, and its queue of one is full: the kernel drops further connects.

@@ -1,7 +1,7 @@
 #include "proxy/hop_mark.h"
 
-#include <catch2/catch.hpp>
 #include <set>
+#include <catch2/catch.hpp>
 
 using namespace weir;
 
@@ -28,15 +28,17 @@ TEST_CASE("an id that follows a connection is taken over", "[hop_mark]") {
 }
 
 TEST_CASE("an id that is not fit for logs is replaced by a new one", "[hop_mark]") {
-  for (const std::string& bad : {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a\nb"),
-                                 std::string("a\"b"), std::string("a=b"), std::string("\x1b[31m"),
-                                 std::string("a\0b", 3), std::string("\xc3\xa4"), std::string("a,b")}) {
+  for (const std::string& bad :
+       {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a\nb"),
+        std::string("a\"b"), std::string("a=b"), std::string("\x1b[31m"), std::string("a\0b", 3),
+        std::string("\xc3\xa4"), std::string("a,b")}) {
     CHECK_FALSE(is_plain_id(bad));
     CHECK(is_fresh(hop_mark_of(request_with("", bad)).id));
   }
 }
 
-TEST_CASE("a request without marks, or with marks of another kind, gets a new id and no hops", "[hop_mark]") {
+TEST_CASE("a request without marks, or with marks of another kind, gets a new id and no hops",
+          "[hop_mark]") {
   rtmp::Request bare;
   CHECK(is_fresh(hop_mark_of(bare).id));
   CHECK(hop_mark_of(bare).hops.empty());
@@ -73,7 +75,8 @@ TEST_CASE("a node that finds itself among the hops refuses", "[hop_mark]") {
     REQUIRE_FALSE(next);
     CHECK(next.error().code == Errc::Loop);
   }
-  for (const std::string hops : {"", "me2", "a,not-me", "ME"}) CHECK(next_hop({.hops = hops, .id = ""}, "me", 8));
+  for (const std::string hops : {"", "me2", "a,not-me", "ME"})
+    CHECK(next_hop({.hops = hops, .id = ""}, "me", 8));
 }
 
 TEST_CASE("as many hops as are allowed, and not one more", "[hop_mark]") {

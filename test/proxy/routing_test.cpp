@@ -1,7 +1,7 @@
 #include "proxy/routing.h"
 
-#include <catch2/catch.hpp>
 #include <thread>
+#include <catch2/catch.hpp>
 
 #include "common/io/gate.h"
 #include "common/io/loop_group.h"
@@ -81,7 +81,8 @@ TEST_CASE("every loop is told the same way for one stream", "[routing][threads]"
   }
 }
 
-TEST_CASE("a stream follows who is confirmed to have it, and leaves who failed", "[routing][threads]") {
+TEST_CASE("a stream follows who is confirmed to have it, and leaves who failed",
+          "[routing][threads]") {
   Node node(2, {"a", "b"});
   auto& loops = node.loops;
   auto& routing = node.routing;
@@ -112,7 +113,8 @@ TEST_CASE("a session counts while it lives", "[routing][threads]") {
   auto& loops = node.loops;
   auto& routing = node.routing;
   const auto streams = [&] {
-    auto count = routing.ask_from_outside([](Router& router) { return router.snapshot(Clock::now())[0].streams; }, 10s);
+    auto count = routing.ask_from_outside(
+        [](Router& router) { return router.snapshot(Clock::now())[0].streams; }, 10s);
     return count.value_or(99);
   };
   std::optional<RouteUse> use;
@@ -172,7 +174,8 @@ TEST_CASE("who has nowhere else to go is left alone", "[routing][threads]") {
   loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
-TEST_CASE("a session that has ended hears no more, even of news that are under way", "[routing][threads]") {
+TEST_CASE("a session that has ended hears no more, even of news that are under way",
+          "[routing][threads]") {
   Node node(2, {"a", "b"});
   auto& loops = node.loops;
   auto& routing = node.routing;
@@ -197,7 +200,8 @@ TEST_CASE("a session that has ended hears no more, even of news that are under w
   loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
-TEST_CASE("sessions come and go on all loops while upstreams fail and recover", "[routing][threads]") {
+TEST_CASE("sessions come and go on all loops while upstreams fail and recover",
+          "[routing][threads]") {
   Node node(3, {"a", "b"});
   auto& loops = node.loops;
   auto& routing = node.routing;
@@ -236,7 +240,8 @@ TEST_CASE("sessions come and go on all loops while upstreams fail and recover", 
   CHECK(left == 0u);
 }
 
-TEST_CASE("a thread that is no loop is answered, or told that nobody answers", "[routing][threads]") {
+TEST_CASE("a thread that is no loop is answered, or told that nobody answers",
+          "[routing][threads]") {
   LoopGroup loops(1);
   Routing routing(loops[0], router_of({"a", "b"}));
   const auto count = [](Router& router) { return router.snapshot(Clock::now()).size(); };

@@ -22,8 +22,9 @@ ServerHabits that_fails(const std::string& command) {
   ServerHabits habits;
   habits.answer = [=](const Words& words) -> std::optional<std::vector<Words>> {
     if (words.name() != command) return std::nullopt;
-    const Values values{"_error", words.transaction(), nullptr,
-                        info("error", "NetConnection.Call.Failed", "Method not found (" + command + ").")};
+    const Values values{
+        "_error", words.transaction(), nullptr,
+        info("error", "NetConnection.Call.Failed", "Method not found (" + command + ").")};
     return std::vector<Words>{{.values = values}};
   };
   return habits;
@@ -46,8 +47,9 @@ TEST_CASE("an origin without releaseStream and FCPublish still takes the stream"
 
 TEST_CASE("an origin that answers publish with _error is told to the client", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
-    RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); },
-                      that_fails("publish"));
+    RtmpOrigin origin(
+        loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); },
+        that_fails("publish"));
     RelayRig rig(loop, {origin.port()});
     rig.options.request_timeout = 500ms;
     auto client = co_await rig.publish("cam");
@@ -57,7 +59,8 @@ TEST_CASE("an origin that answers publish with _error is told to the client", "[
   });
 }
 
-TEST_CASE("an origin that hangs up on one client's connect keeps its other clients", "[rtmp_relay]") {
+TEST_CASE("an origin that hangs up on one client's connect keeps its other clients",
+          "[rtmp_relay]") {
   // nginx-rtmp does so when the application is unknown, which is the client's choice.
   on_a_loop([](Loop& loop) -> Task<void> {
     std::vector<Connection*> guests;
@@ -85,7 +88,8 @@ TEST_CASE("an origin that hangs up on one client's connect keeps its other clien
     auto viewer = co_await rig.play("cam");
     auto heard = co_await hear(*viewer, "onStatus");
     CHECK(heard.code() == "NetStream.Play.Start");
-    auto stranger = co_await rig.ask(rtmp::Request::Kind::Play, "cam", connect_arguments("unknown"));
+    auto stranger =
+        co_await rig.ask(rtmp::Request::Kind::Play, "cam", connect_arguments("unknown"));
     co_await hear(*stranger, "onStatus");
     auto ended = co_await hear_the_end(*viewer, 300ms);
     CHECK(ended == Errc::Timeout);  // it plays on
@@ -93,12 +97,16 @@ TEST_CASE("an origin that hangs up on one client's connect keeps its other clien
   });
 }
 
-TEST_CASE("a client that goes before the verdict takes its connection to the origin along", "[rtmp_relay]") {
+TEST_CASE("a client that goes before the verdict takes its connection to the origin along",
+          "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
-    RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); });
+    RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> {
+      co_await hear_the_end(client);
+    });
     RelayRig rig(loop, {origin.port()});
     auto client = co_await rig.play("cam");
-    co_await comes_true(loop, [&] { return !origin.visits.empty() && !origin.visits[0].asked.values.empty(); });
+    co_await comes_true(
+        loop, [&] { return !origin.visits.empty() && !origin.visits[0].asked.values.empty(); });
     client.reset();
     auto gone = co_await comes_true(loop, [&] { return origin.visits[0].ended; }, 1s);
     CHECK(gone);
@@ -120,7 +128,8 @@ TEST_CASE("StreamBegin names the client's stream, not the origin's", "[rtmp_rela
     while (!begun) {
       auto message = co_await client->read(loop.in(1s));
       if (!message) break;
-      if (message->header.type == rtmp::Type::UserControl) begun = load_be32(message->payload.data() + 2);
+      if (message->header.type == rtmp::Type::UserControl)
+        begun = load_be32(message->payload.data() + 2);
     }
     CHECK(begun == 1u);
     client.reset();
@@ -134,10 +143,12 @@ TEST_CASE("a refused publisher who is sending already hears an orderly end", "[r
     RtmpOrigin origin(loop, verdict("error", "NetStream.Publish.BadName"));
     RelayRig rig(loop, {origin.port()});
     auto client = co_await rig.connect();
-    auto opened = co_await rtmp::open_stream(*client, connect_arguments(), 2'500'000, loop.in(kPatience));
+    auto opened =
+        co_await rtmp::open_stream(*client, connect_arguments(), 2'500'000, loop.in(kPatience));
     CHECK(opened);
     rtmp::send_publish(*client, 1, "cam");
-    client->send({.chunk_stream = 6, .stream_id = 1, .type = rtmp::Type::Video}, ByteBuffer(500'000, 1));
+    client->send({.chunk_stream = 6, .stream_id = 1, .type = rtmp::Type::Video},
+                 ByteBuffer(500'000, 1));
     auto sent = co_await client->flush(loop.in(kPatience));
     CHECK(sent);
     auto heard = co_await hear(*client, "onStatus");

@@ -35,7 +35,8 @@ Task<void> flush(Connection& to) {
 
 bool is_media(rtmp::Type type) { return type == rtmp::Type::Audio || type == rtmp::Type::Video; }
 
-std::vector<Got> media_of(const std::vector<Got>& messages, std::uint32_t from = 0, std::uint32_t to = 0) {
+std::vector<Got> media_of(const std::vector<Got>& messages, std::uint32_t from = 0,
+                          std::uint32_t to = 0) {
   std::vector<Got> media;
   for (const auto& message : messages) {
     if (!is_media(message.header.type)) continue;
@@ -76,11 +77,16 @@ ByteBuffer noise(std::uint32_t seed, std::size_t bytes) {
 }
 
 constexpr std::uint32_t kNoiseMessages = 60;
-ByteBuffer noise_message(std::uint32_t number) { return noise(number, 1000 + number * 7919 % 100'000); }
+ByteBuffer noise_message(std::uint32_t number) {
+  return noise(number, 1000 + number * 7919 % 100'000);
+}
 
 Task<void> send_noise(Connection& to, std::uint32_t stream_id) {
   for (std::uint32_t i = 0; i < kNoiseMessages; ++i) {
-    to.send({.chunk_stream = 6, .timestamp_ms = i * 40, .stream_id = stream_id, .type = rtmp::Type::Video},
+    to.send({.chunk_stream = 6,
+             .timestamp_ms = i * 40,
+             .stream_id = stream_id,
+             .type = rtmp::Type::Video},
             noise_message(i));
     co_await flush(to);
   }
@@ -92,7 +98,9 @@ Task<void> hear_noise(Connection& from, std::uint32_t& right) {
     auto message = co_await from.read(from.loop().in(kPatience));
     if (!message) co_return;
     if (!is_media(message->header.type)) continue;
-    const bool same = message->header.timestamp_ms == right * 40 && ByteBuffer(message->payload.begin(), message->payload.end()) == noise_message(right);
+    const bool same =
+        message->header.timestamp_ms == right * 40 &&
+        ByteBuffer(message->payload.begin(), message->payload.end()) == noise_message(right);
     CHECK(same);
     ++right;
     for (int i = 0; i < 5; ++i) co_await Turn{from.loop()};
@@ -127,7 +135,8 @@ TEST_CASE("the whole connect object and all arguments arrive at the origin", "[r
       CHECK(properties[i].value == wanted[i].value);
     }
     CHECK(Values(got.begin() + 3, got.end()) == Values(connect.begin() + 1, connect.end()));
-    CHECK(Values(visit.asked.values.begin() + 3, visit.asked.values.end()) == Values{"cam?key=1&x=2", "record", 5, true});
+    CHECK(Values(visit.asked.values.begin() + 3, visit.asked.values.end()) ==
+          Values{"cam?key=1&x=2", "record", 5, true});
     CHECK(visit.asked.stream_id == 7);
     CHECK(visit.commands[0].property("weirHops") == "this-node");
     client.reset();
@@ -152,7 +161,8 @@ TEST_CASE("play's arguments arrive at the origin, and its verdict at the client"
 }
 
 TEST_CASE("an origin's refusal reaches the client word for word", "[rtmp_relay]") {
-  const std::string code = GENERATE("NetStream.Play.StreamNotFound", "NetStream.Publish.BadName", "NetStream.Own.Code");
+  const std::string code =
+      GENERATE("NetStream.Play.StreamNotFound", "NetStream.Publish.BadName", "NetStream.Own.Code");
   on_a_loop([code](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, [&code](Connection& client, const Words& asked) -> Task<void> {
       Words words = status(asked, "error", code);
@@ -191,7 +201,8 @@ TEST_CASE("nothing is promised before the origin's verdict is known", "[rtmp_rel
     RelayRig rig(loop, {origin.port()});
     auto client = co_await rig.play("cam");
     auto early = co_await client->read(loop.in(50ms));
-    if (early && early->header.type == rtmp::Type::CommandAmf0) CHECK(words_of(*early).code() != "NetStream.Play.Start");
+    if (early && early->header.type == rtmp::Type::CommandAmf0)
+      CHECK(words_of(*early).code() != "NetStream.Play.Start");
     while (early) early = co_await client->read(loop.in(30ms));
     CHECK(early.error().code == Errc::Timeout);
     decide.notify();
@@ -202,9 +213,12 @@ TEST_CASE("nothing is promised before the origin's verdict is known", "[rtmp_rel
   });
 }
 
-TEST_CASE("an origin that never decides is given up at the deadline, with an answer", "[rtmp_relay]") {
+TEST_CASE("an origin that never decides is given up at the deadline, with an answer",
+          "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
-    RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> { co_await hear_the_end(client); });
+    RtmpOrigin origin(loop, [](Connection& client, const Words&) -> Task<void> {
+      co_await hear_the_end(client);
+    });
     RelayRig rig(loop, {origin.port()});
     rig.options.request_timeout = 100ms;
     auto client = co_await rig.play("cam");
@@ -219,7 +233,8 @@ TEST_CASE("an origin that refuses connect is quoted to the client", "[rtmp_relay
     ServerHabits habits;
     habits.answer = [](const Words& words) -> std::optional<std::vector<Words>> {
       if (words.name() != "connect") return std::nullopt;
-      const Values values{"_error", 1, nullptr, info("error", "NetConnection.Connect.Rejected", "no such app")};
+      const Values values{"_error", 1, nullptr,
+                          info("error", "NetConnection.Connect.Rejected", "no such app")};
       return std::vector<Words>{{.values = values}};
     };
     RtmpOrigin origin(loop, grants(), habits);
@@ -245,10 +260,12 @@ TEST_CASE("a dead origin is passed over for a living one", "[rtmp_relay]") {
   });
 }
 
-TEST_CASE("an origin that accepts but never shakes hands is rejected, and the next tried", "[rtmp_relay]") {
+TEST_CASE("an origin that accepts but never shakes hands is rejected, and the next tried",
+          "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     std::vector<std::unique_ptr<Socket>> kept;
-    auto mute = listen_on(loop, [&](std::unique_ptr<Socket> socket) { kept.push_back(std::move(socket)); });
+    auto mute =
+        listen_on(loop, [&](std::unique_ptr<Socket> socket) { kept.push_back(std::move(socket)); });
     RtmpOrigin origin(loop, grants());
     RelayRig rig(loop, {mute->port(), origin.port()});
     rig.options.dial.reply_timeout = 100ms;
@@ -323,7 +340,8 @@ TEST_CASE("an origin that goes ends its clients", "[rtmp_relay]") {
       auto go = co_await hear(client, "go");
       CHECK_FALSE(go.values.empty());
       const linger abrupt{.l_onoff = 1, .l_linger = 0};
-      if (!politely) ::setsockopt(client.socket().fd(), SOL_SOCKET, SO_LINGER, &abrupt, sizeof(abrupt));
+      if (!politely)
+        ::setsockopt(client.socket().fd(), SOL_SOCKET, SO_LINGER, &abrupt, sizeof(abrupt));
     });
     RelayRig rig(loop, {origin.port()});
     auto client = co_await rig.play("cam");
@@ -337,7 +355,8 @@ TEST_CASE("an origin that goes ends its clients", "[rtmp_relay]") {
   });
 }
 
-TEST_CASE("clients of an origin that is ejected are ended, so that they come back elsewhere", "[rtmp_relay]") {
+TEST_CASE("clients of an origin that is ejected are ended, so that they come back elsewhere",
+          "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     RtmpOrigin origin(loop, grants());
     RtmpOrigin other(loop, grants());
@@ -361,7 +380,8 @@ TEST_CASE("a publisher's media arrives whatever chunks it is cut into", "[rtmp_r
   const auto seed = GENERATE(range(20u, 25u));
   const bool waits = GENERATE(true, false);
   on_a_loop([seed, waits](Loop& loop) -> Task<void> {
-    const Peer peer = everything_said_by(seed, waits ? 1500 : 100);  // what the kernel holds meanwhile
+    const Peer peer =
+        everything_said_by(seed, waits ? 1500 : 100);  // what the kernel holds meanwhile
     const auto wanted = media_of(peer.sent, 1, 7);
     std::vector<Got> got;
     bool sent = false;
@@ -378,7 +398,9 @@ TEST_CASE("a publisher's media arrives whatever chunks it is cut into", "[rtmp_r
     say_all(*client, peer.out);
     co_await flush(*client);
     sent = true;
-    co_await comes_true(loop, [&] { return got.size() == wanted.size() || (!origin.visits.empty() && origin.visits[0].ended); });
+    co_await comes_true(loop, [&] {
+      return got.size() == wanted.size() || (!origin.visits.empty() && origin.visits[0].ended);
+    });
     CHECK(got.size() == wanted.size());
     CHECK(got == wanted);
     client.reset();
@@ -386,23 +408,26 @@ TEST_CASE("a publisher's media arrives whatever chunks it is cut into", "[rtmp_r
   });
 }
 
-TEST_CASE("an origin's media arrives, with and after the verdict, whatever its chunks", "[rtmp_relay]") {
+TEST_CASE("an origin's media arrives, with and after the verdict, whatever its chunks",
+          "[rtmp_relay]") {
   const auto seed = GENERATE(range(40u, 45u));
   const std::uint32_t chunk_size = GENERATE(128u, 4096u, 100'000u);
   on_a_loop([seed, chunk_size](Loop& loop) -> Task<void> {
     const Peer peer = everything_said_by(seed, 1500);
     const auto wanted = media_of(peer.sent, 7, 1);
-    RtmpOrigin origin(loop, [&](Connection& client, const Words& asked) -> Task<void> {
-      // Some of it goes with the verdict, cut anywhere; the rest when bytes already flow both ways.
-      say(client, status(asked, "status", "NetStream.Play.Start"));
-      const auto with_verdict = peer.out.size() * (seed % 5) / 5 + 1;
-      say_all(client, ByteView(peer.out).first(with_verdict));
-      co_await flush(client);
-      co_await Turn{client.loop()};
-      append(client.out(), ByteView(peer.out).subspan(with_verdict));
-      co_await flush(client);
-      co_await hear_the_end(client);
-    }, {.stream_id = 7, .chunk_size = chunk_size, .answer = {}});
+    RtmpOrigin origin(loop,
+                      [&](Connection& client, const Words& asked) -> Task<void> {
+                        // Some of it goes with the verdict, cut anywhere; the rest when bytes already flow both ways.
+                        say(client, status(asked, "status", "NetStream.Play.Start"));
+                        const auto with_verdict = peer.out.size() * (seed % 5) / 5 + 1;
+                        say_all(client, ByteView(peer.out).first(with_verdict));
+                        co_await flush(client);
+                        co_await Turn{client.loop()};
+                        append(client.out(), ByteView(peer.out).subspan(with_verdict));
+                        co_await flush(client);
+                        co_await hear_the_end(client);
+                      },
+                      {.stream_id = 7, .chunk_size = chunk_size, .answer = {}});
     RelayRig rig(loop, {origin.port()});
     auto client = co_await rig.play("cam");
     std::vector<Got> got;

@@ -47,7 +47,8 @@ class RtmpOrigin {
 };
 
 inline Words status(const Words& asked, const std::string& level, const std::string& code) {
-  return {.values = {"onStatus", 0, nullptr, info(level, code, "so says the origin")}, .stream_id = asked.stream_id};
+  return {.values = {"onStatus", 0, nullptr, info(level, code, "so says the origin")},
+          .stream_id = asked.stream_id};
 }
 
 // A script: gives this verdict, then reads until the client leaves.
@@ -77,13 +78,16 @@ class RelayRig {
   Task<std::unique_ptr<Connection>> connect() {
     auto socket = co_await dial(loop_, listener_->port());
     if (small_buffers) keep_buffers_small(*socket, 64 * 1024);
-    co_return std::make_unique<Connection>(std::move(socket), rtmp::ReaderLimits{.message = rtmp::kMediaMessageLimit});
+    co_return std::make_unique<Connection>(std::move(socket),
+                                           rtmp::ReaderLimits{.message = rtmp::kMediaMessageLimit});
   }
   // A client that has asked, and waits for the verdict.
   Task<std::unique_ptr<Connection>> ask(rtmp::Request::Kind kind, std::string stream,
-                                        Values connect_values = connect_arguments(), Values arguments = {}) {
+                                        Values connect_values = connect_arguments(),
+                                        Values arguments = {}) {
     auto client = co_await connect();
-    auto opened = co_await rtmp::open_stream(*client, std::move(connect_values), 2'500'000, loop_.in(kPatience));
+    auto opened = co_await rtmp::open_stream(*client, std::move(connect_values), 2'500'000,
+                                             loop_.in(kPatience));
     INVARIANT(opened, opened.error().text);
     if (kind == rtmp::Request::Kind::Play)
       rtmp::send_play(*client, *opened, stream, arguments);
@@ -93,7 +97,9 @@ class RelayRig {
     INVARIANT(sent);
     co_return client;
   }
-  Task<std::unique_ptr<Connection>> play(std::string stream) { return ask(rtmp::Request::Kind::Play, std::move(stream)); }
+  Task<std::unique_ptr<Connection>> play(std::string stream) {
+    return ask(rtmp::Request::Kind::Play, std::move(stream));
+  }
   Task<std::unique_ptr<Connection>> publish(std::string stream) {
     return ask(rtmp::Request::Kind::Publish, std::move(stream));
   }

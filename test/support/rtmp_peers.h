@@ -37,7 +37,9 @@ inline void say(Connection& to, const Words& words) {
   ByteBuffer payload;
   if (words.type == rtmp::Type::CommandAmf3) payload.push_back(0);
   for (const auto& value : words.values) amf0::encode(value, payload);
-  to.send({.chunk_stream = rtmp::kCommandChunkStream, .stream_id = words.stream_id, .type = words.type}, payload);
+  to.send(
+      {.chunk_stream = rtmp::kCommandChunkStream, .stream_id = words.stream_id, .type = words.type},
+      payload);
 }
 
 inline Values connect_arguments(const std::string& app = "live") {
@@ -53,7 +55,8 @@ inline Words connect_words() {
   return words;
 }
 
-inline amf0::Value info(const std::string& level, const std::string& code, const std::string& description = "") {
+inline amf0::Value info(const std::string& level, const std::string& code,
+                        const std::string& description = "") {
   auto object = amf0::Value::object();
   object.set("level", level);
   object.set("code", code);
@@ -121,7 +124,8 @@ struct ServerHabits {
 
 // Serves up to publish or play, and returns that; `heard` gets the commands before. Answers nothing but connect
 // and createStream. Without values when the client left.
-inline Task<Words> serve_by_habit(Connection& client, const ServerHabits& habits, std::vector<Words>& heard) {
+inline Task<Words> serve_by_habit(Connection& client, const ServerHabits& habits,
+                                  std::vector<Words>& heard) {
   auto greeted = co_await client.accept(client.loop().in(kPatience));
   if (!greeted) co_return Words{};
   while (true) {
@@ -133,7 +137,8 @@ inline Task<Words> serve_by_habit(Connection& client, const ServerHabits& habits
       client.set_chunk_size(habits.chunk_size);
     auto answers = habits.answer ? habits.answer(command) : std::nullopt;
     if (!answers && command.name() == "connect") {
-      const Values result{"_result", command.transaction(), nullptr, info("status", "NetConnection.Connect.Success")};
+      const Values result{"_result", command.transaction(), nullptr,
+                          info("status", "NetConnection.Connect.Success")};
       answers = {Words{.values = result}};
     } else if (!answers && command.name() == "createStream") {
       answers = {Words{.values = {"_result", command.transaction(), nullptr, habits.stream_id}}};

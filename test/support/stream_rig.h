@@ -133,7 +133,7 @@ struct StreamRig {
     return player;
   }
 
-  std::uint64_t tally(Tally* EdgeMetrics::PerFormat::*which, Format format) {
+  std::uint64_t tally(Tally* EdgeMetrics::PerFormat::* which, Format format) {
     return (edge_metrics.of(format).*which)->value();
   }
 

@@ -1,14 +1,16 @@
 #include "common/io/admission.h"
 
-#include <catch2/catch.hpp>
 #include <thread>
 #include <vector>
+#include <catch2/catch.hpp>
 
 using namespace weir;
 
 namespace {
 
-Address from(const std::string& host, std::uint16_t port = 4000) { return *Address::parse(host, port); }
+Address from(const std::string& host, std::uint16_t port = 4000) {
+  return *Address::parse(host, port);
+}
 
 }  // namespace
 
@@ -77,7 +79,8 @@ TEST_CASE("the books are right though many threads come and go", "[admission][th
   }
   for (auto& thread : threads) thread.join();
   CHECK(admission.connections() == 0);
-  std::vector<std::shared_ptr<void>> tickets{admission.admit(from("10.0.0.0")), admission.admit(from("10.0.0.0")),
+  std::vector<std::shared_ptr<void>> tickets{admission.admit(from("10.0.0.0")),
+                                             admission.admit(from("10.0.0.0")),
                                              admission.admit(from("10.0.0.1"))};
   CHECK(std::ranges::find(tickets, nullptr) == tickets.end());
 }

@@ -1,7 +1,7 @@
 #include "common/io/child.h"
 
-#include <catch2/catch.hpp>
 #include <string>
+#include <catch2/catch.hpp>
 
 #include "common/io/gate.h"
 #include "test/support/loop_fixture.h"

@@ -1,8 +1,8 @@
 #include "common/io/loop_group.h"
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <set>
+#include <catch2/catch.hpp>
 
 #include "common/io/wait.h"
 
@@ -50,7 +50,9 @@ TEST_CASE("every loop runs on a thread of its own, with its own number", "[loop_
 }
 
 TEST_CASE("a group that was never started, and an empty one, just go", "[loop_group]") {
-  { LoopGroup idle(2); }
+  {
+    LoopGroup idle(2);
+  }
   LoopGroup none(0);
   none.start();
   CHECK(none.shut_down(1s));

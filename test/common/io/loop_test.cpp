@@ -1,7 +1,7 @@
 #include "common/io/loop.h"
 
-#include <catch2/catch.hpp>
 #include <thread>
+#include <catch2/catch.hpp>
 
 #include "common/io/wait.h"
 #include "test/support/loop_fixture.h"

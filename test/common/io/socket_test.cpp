@@ -4,8 +4,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <string>
+#include <catch2/catch.hpp>
 
 #include "common/io/listener.h"
 #include "common/io/resolver.h"
@@ -93,14 +93,16 @@ TEST_CASE("nobody listening is told as refused, by number and by name", "[socket
   test::run(loop, body(loop));
 }
 
-TEST_CASE("accepting survives running out of descriptors and goes on at once when there are some", "[socket]") {
+TEST_CASE("accepting survives running out of descriptors and goes on at once when there are some",
+          "[socket]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     Resolver resolver(on);
     std::vector<std::unique_ptr<Socket>> accepted;
     auto fd = Listener::open(*Address::parse("127.0.0.1", 0));
     REQUIRE(fd);
-    Listener listener(on, *fd, [&](std::unique_ptr<Socket> socket) { accepted.push_back(std::move(socket)); });
+    Listener listener(
+        on, *fd, [&](std::unique_ptr<Socket> socket) { accepted.push_back(std::move(socket)); });
     rlimit before{};
     getrlimit(RLIMIT_NOFILE, &before);
     auto client = co_await resolver.connect("127.0.0.1", listener.port(), on.in(5s));

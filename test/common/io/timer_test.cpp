@@ -1,9 +1,9 @@
 #include "common/io/timer.h"
 
-#include <catch2/catch.hpp>
 #include <memory>
 #include <random>
 #include <vector>
+#include <catch2/catch.hpp>
 
 using namespace weir;
 using namespace std::chrono_literals;
@@ -49,7 +49,8 @@ TEST_CASE("a disarmed, re-armed or destroyed timer does not fire at its old time
   Probe moved(log, 1);
   Probe dropped(log, 2);
   auto gone = std::make_unique<Probe>(log, 3);
-  for (Timer* timer : {static_cast<Timer*>(&moved), static_cast<Timer*>(&dropped), static_cast<Timer*>(gone.get())})
+  for (Timer* timer : {static_cast<Timer*>(&moved), static_cast<Timer*>(&dropped),
+                       static_cast<Timer*>(gone.get())})
     wheel.arm(*timer, start + 10ms);
   wheel.arm(moved, start + 20ms);
   dropped.disarm();

@@ -16,7 +16,8 @@ struct Opened {
   std::vector<Words> heard;  // by the server
 };
 
-Task<void> open_against(Loop& loop, const ServerHabits& habits, Values connect, milliseconds patience, Opened& opened) {
+Task<void> open_against(Loop& loop, const ServerHabits& habits, Values connect,
+                        milliseconds patience, Opened& opened) {
   auto ends = socket_pair(loop);
   Connection client(std::move(ends[0]));
   Connection server(std::move(ends[1]));
@@ -26,12 +27,14 @@ Task<void> open_against(Loop& loop, const ServerHabits& habits, Values connect, 
   };
   Child serving(loop);
   serving.start(serve(server, habits, opened.heard));
-  opened.stream = co_await rtmp::open_stream(client, std::move(connect), 2'500'000, loop.in(patience));
+  opened.stream =
+      co_await rtmp::open_stream(client, std::move(connect), 2'500'000, loop.in(patience));
   client.socket().close();
   co_await serving.join();
 }
 
-Opened open_stream(const ServerHabits& habits, Values connect = connect_arguments(), milliseconds patience = kPatience) {
+Opened open_stream(const ServerHabits& habits, Values connect = connect_arguments(),
+                   milliseconds patience = kPatience) {
   Loop loop;
   Opened opened;
   run(loop, open_against(loop, habits, std::move(connect), patience, opened));
@@ -81,7 +84,8 @@ TEST_CASE("open_stream gives the id that the server chose", "[rtmp][client]") {
   CHECK(*opened.stream == static_cast<std::uint32_t>(id));
 }
 
-TEST_CASE("open_stream sends the arguments of connect whole, and asks for nothing else", "[rtmp][client]") {
+TEST_CASE("open_stream sends the arguments of connect whole, and asks for nothing else",
+          "[rtmp][client]") {
   Values connect = connect_arguments();
   connect[0].set("unheardOf", amf0::Value::strict_array({1, "two"}));
   connect.push_back("user");
@@ -95,29 +99,34 @@ TEST_CASE("open_stream sends the arguments of connect whole, and asks for nothin
 
 TEST_CASE("a server that refuses connect is quoted", "[rtmp][client]") {
   const Opened opened = open_stream(that_answers(
-      "connect", {{.values = {"_error", 1, nullptr, info("error", "NetConnection.Connect.Rejected", "no such app")}}}));
+      "connect", {{.values = {"_error", 1, nullptr,
+                              info("error", "NetConnection.Connect.Rejected", "no such app")}}}));
   REQUIRE_FALSE(opened.stream);
   CHECK(opened.stream.error().code == Errc::Denied);
   CHECK(opened.stream.error().text == "NetConnection.Connect.Rejected no such app");
 }
 
-TEST_CASE("a server that refuses without giving a reason has refused all the same", "[rtmp][client]") {
+TEST_CASE("a server that refuses without giving a reason has refused all the same",
+          "[rtmp][client]") {
   const Words answer = GENERATE(Words{.values = {"_error", 1}}, Words{.values = {"close", 0}});
   CHECK(open_stream(that_answers("connect", {answer})).stream.error().code == Errc::Denied);
 }
 
 TEST_CASE("a server that refuses createStream is quoted", "[rtmp][client]") {
   const Opened opened = open_stream(that_answers(
-      "createStream", {{.values = {"_error", 4, nullptr, info("error", "NetConnection.Call.Failed", "full")}}}));
+      "createStream",
+      {{.values = {"_error", 4, nullptr, info("error", "NetConnection.Call.Failed", "full")}}}));
   REQUIRE_FALSE(opened.stream);
   CHECK(opened.stream.error().code == Errc::Denied);
   CHECK(opened.stream.error().text.find("full") != std::string::npos);
 }
 
 TEST_CASE("createStream must give a number that can be a stream", "[rtmp][client]") {
-  const amf0::Value id = GENERATE(amf0::Value("7"), amf0::Value(nullptr), amf0::Value(-1), amf0::Value(4294967296.0),
-                                  amf0::Value(std::numeric_limits<double>::infinity()), amf0::Value(true));
-  CHECK(open_stream(that_answers("createStream", {result(4, id)})).stream.error().code == Errc::Protocol);
+  const amf0::Value id =
+      GENERATE(amf0::Value("7"), amf0::Value(nullptr), amf0::Value(-1), amf0::Value(4294967296.0),
+               amf0::Value(std::numeric_limits<double>::infinity()), amf0::Value(true));
+  CHECK(open_stream(that_answers("createStream", {result(4, id)})).stream.error().code ==
+        Errc::Protocol);
 }
 
 TEST_CASE("a stream that is not a number is none", "[rtmp][client]") {
@@ -128,16 +137,19 @@ TEST_CASE("a stream that is not a number is none", "[rtmp][client]") {
 }
 
 TEST_CASE("createStream's answer without an id is none", "[rtmp][client]") {
-  CHECK(open_stream(that_answers("createStream", {{.values = {"_result", 4}}})).stream.error().code == Errc::Protocol);
+  CHECK(
+      open_stream(that_answers("createStream", {{.values = {"_result", 4}}})).stream.error().code ==
+      Errc::Protocol);
 }
 
 TEST_CASE("what a server says unasked is passed over", "[rtmp][client]") {
-  const std::vector<Words> chatter{{.values = {"onBWDone", 0, nullptr, 8192}},
-                                   {.values = {"_result", 99, nullptr, 5}},
-                                   {.values = {"onStatus", 0, nullptr, info("status", "NetConnection.Whatever")}},
-                                   {.values = {"alone"}},
-                                   {.values = {}},
-                                   {.values = {"onMetaData"}, .type = rtmp::Type::DataAmf0}};
+  const std::vector<Words> chatter{
+      {.values = {"onBWDone", 0, nullptr, 8192}},
+      {.values = {"_result", 99, nullptr, 5}},
+      {.values = {"onStatus", 0, nullptr, info("status", "NetConnection.Whatever")}},
+      {.values = {"alone"}},
+      {.values = {}},
+      {.values = {"onMetaData"}, .type = rtmp::Type::DataAmf0}};
   auto answers = chatter;
   answers.push_back(result(1));
   CHECK(open_stream(that_answers("connect", answers)).stream == 7u);
@@ -145,7 +157,8 @@ TEST_CASE("what a server says unasked is passed over", "[rtmp][client]") {
 
 TEST_CASE("a server that talks on and on without answering is given up", "[rtmp][client]") {
   const int more = GENERATE(0, 1);
-  std::vector<Words> answers(static_cast<std::size_t>(rtmp::kMaxReplies - 1 + more), {.values = {"onBWDone", 0}});
+  std::vector<Words> answers(static_cast<std::size_t>(rtmp::kMaxReplies - 1 + more),
+                             {.values = {"onBWDone", 0}});
   answers.push_back(result(1));
   const Opened opened = open_stream(that_answers("connect", answers));
   CHECK(opened.stream.has_value() == (more == 0));
@@ -154,7 +167,8 @@ TEST_CASE("a server that talks on and on without answering is given up", "[rtmp]
 
 TEST_CASE("a server that stays silent is given up at the deadline", "[rtmp][client]") {
   const std::string unanswered = GENERATE("connect", "createStream");
-  CHECK(open_stream(that_answers(unanswered, {}), connect_arguments(), 50ms).stream.error().code == Errc::Timeout);
+  CHECK(open_stream(that_answers(unanswered, {}), connect_arguments(), 50ms).stream.error().code ==
+        Errc::Timeout);
 }
 
 TEST_CASE("a server that never shakes hands is given up at the deadline", "[rtmp][client]") {
@@ -168,7 +182,8 @@ TEST_CASE("a server that never shakes hands is given up at the deadline", "[rtmp
   run(loop, body(loop));
 }
 
-TEST_CASE("publishing announces the stream without its arguments, and publishes with them", "[rtmp][client]") {
+TEST_CASE("publishing announces the stream without its arguments, and publishes with them",
+          "[rtmp][client]") {
   Loop loop;
   auto ends = socket_pair(loop);
   Connection client(std::move(ends[0]));
@@ -221,12 +236,13 @@ TEST_CASE("a verdict is told from its level and code", "[rtmp][client]") {
 
 TEST_CASE("_error is a verdict whatever its level, and other commands are none", "[rtmp][client]") {
   bool found = false;
-  CHECK(verdict_from({"_error", 5, nullptr, info("status", "NetConnection.Call.Failed")}, found).error);
+  CHECK(verdict_from({"_error", 5, nullptr, info("status", "NetConnection.Call.Failed")}, found)
+            .error);
   CHECK(found);
   CHECK(verdict_from({"_error", 5}, found).error);
   CHECK(found);
-  for (const Values& other : {Values{"_result", 5, nullptr, info("error", "X")}, Values{"onFCPublish", 0}, Values{},
-                              Values{7}, Values{nullptr}}) {
+  for (const Values& other : {Values{"_result", 5, nullptr, info("error", "X")},
+                              Values{"onFCPublish", 0}, Values{}, Values{7}, Values{nullptr}}) {
     verdict_from(other, found);
     CHECK_FALSE(found);
   }

@@ -50,7 +50,8 @@ Task<Kept> next(Connection& from) {
 }
 
 void send_audio(Connection& from, std::size_t bytes) {
-  from.send({.chunk_stream = 4, .stream_id = 1, .type = rtmp::Type::Audio}, ByteBuffer(bytes, 0x5a));
+  from.send({.chunk_stream = 4, .stream_id = 1, .type = rtmp::Type::Audio},
+            ByteBuffer(bytes, 0x5a));
 }
 
 }  // namespace
@@ -133,7 +134,9 @@ TEST_CASE("a reader answers what is due before it waits for more", "[rtmp][conne
     co_await ends.shake_hands();
     ends.client.user_control(rtmp::Event::PingRequest, 7);
     co_await send_now(ends.client);
-    auto read_on = [](Connection& at) -> Task<void> { static_cast<void>(co_await hear_the_end(at)); };
+    auto read_on = [](Connection& at) -> Task<void> {
+      static_cast<void>(co_await hear_the_end(at));
+    };
     Child reading(on);
     reading.start(read_on(ends.server));
     auto pong = co_await next(ends.client);
@@ -144,13 +147,16 @@ TEST_CASE("a reader answers what is due before it waits for more", "[rtmp][conne
   run(loop, body(loop));
 }
 
-TEST_CASE("what is received is acknowledged within the window that the peer asked for", "[rtmp][connection]") {
+TEST_CASE("what is received is acknowledged within the window that the peer asked for",
+          "[rtmp][connection]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     constexpr std::uint32_t kWindow = 10'000;
     Ends ends(on);
     co_await ends.shake_hands();
-    auto read_on = [](Connection& at) -> Task<void> { static_cast<void>(co_await hear_the_end(at)); };
+    auto read_on = [](Connection& at) -> Task<void> {
+      static_cast<void>(co_await hear_the_end(at));
+    };
     Child reading(on);
     reading.start(read_on(ends.server));
     rtmp::append_window_ack_size(ends.client.out(), kWindow);
@@ -189,7 +195,8 @@ TEST_CASE("a peer that asked for no acknowledgements gets none", "[rtmp][connect
   run(loop, body(loop));
 }
 
-TEST_CASE("beside a writer nothing is sent: the answers stay for that one's flush", "[rtmp][connection]") {
+TEST_CASE("beside a writer nothing is sent: the answers stay for that one's flush",
+          "[rtmp][connection]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     Ends ends(on);

@@ -31,14 +31,17 @@ struct Talk {
   }
 };
 
-Task<void> listen_to(Connection& client, std::vector<Kept>& heard) { co_await keep_all(client, heard); }
+Task<void> listen_to(Connection& client, std::vector<Kept>& heard) {
+  co_await keep_all(client, heard);
+}
 
 Task<void> hold_talk(Loop& loop, ByteBuffer said, Talk& talk, milliseconds patience) {
   auto ends = socket_pair(loop);
   Connection server(std::move(ends[0]));
   Connection client(std::move(ends[1]));
   Child listening(loop);
-  auto client_side = [](Connection& from, ByteBuffer bytes, std::vector<Kept>& heard) -> Task<void> {
+  auto client_side = [](Connection& from, ByteBuffer bytes,
+                        std::vector<Kept>& heard) -> Task<void> {
     auto greeted = co_await from.greet(from.loop().in(kPatience));
     if (!greeted) co_return;
     append(from.out(), bytes);
@@ -65,7 +68,8 @@ ByteBuffer in_chunks(const std::vector<Words>& said) {
     ByteBuffer payload;
     if (words.type == rtmp::Type::CommandAmf3) payload.push_back(0);
     for (const auto& value : words.values) amf0::encode(value, payload);
-    writer.append(out, {.chunk_stream = 3, .stream_id = words.stream_id, .type = words.type}, payload);
+    writer.append(out, {.chunk_stream = 3, .stream_id = words.stream_id, .type = words.type},
+                  payload);
   }
   return out;
 }
@@ -80,7 +84,9 @@ Talk talk_of(const std::vector<Words>& said, milliseconds patience = kPatience) 
   return talk_raw(in_chunks(said), patience);
 }
 
-Words play_words(const std::string& stream = "cam") { return {.values = {"play", 0, nullptr, stream}, .stream_id = 1}; }
+Words play_words(const std::string& stream = "cam") {
+  return {.values = {"play", 0, nullptr, stream}, .stream_id = 1};
+}
 
 std::vector<Words> with(std::vector<Words> said, const Words& last) {
   said.push_back(last);
@@ -94,12 +100,13 @@ std::size_t count(const std::vector<std::string>& names, const std::string& name
 }  // namespace
 
 TEST_CASE("ffmpeg publishes: everything it asks before is answered", "[rtmp][server]") {
-  const Talk talk = talk_of({connect_words(),
-                             {.values = {"releaseStream", 2, nullptr, "cam"}},
-                             {.values = {"FCPublish", 3, nullptr, "cam"}},
-                             {.values = {"createStream", 4, nullptr}},
-                             {.values = {"_checkbw", 5, nullptr}},
-                             {.values = {"publish", 6, nullptr, "cam?token=1", "live"}, .stream_id = 1}});
+  const Talk talk =
+      talk_of({connect_words(),
+               {.values = {"releaseStream", 2, nullptr, "cam"}},
+               {.values = {"FCPublish", 3, nullptr, "cam"}},
+               {.values = {"createStream", 4, nullptr}},
+               {.values = {"_checkbw", 5, nullptr}},
+               {.values = {"publish", 6, nullptr, "cam?token=1", "live"}, .stream_id = 1}});
   REQUIRE(talk.request);
   CHECK(talk.request->kind == rtmp::Request::Kind::Publish);
   CHECK(talk.request->app == "live");
@@ -108,13 +115,15 @@ TEST_CASE("ffmpeg publishes: everything it asks before is answered", "[rtmp][ser
   CHECK(talk.request->stream_id == 1);
   CHECK(talk.request->arguments == Values{"live"});
   CHECK(talk.answer_to(1).code() == "NetConnection.Connect.Success");
-  for (int transaction = 2; transaction <= 5; ++transaction) CHECK(talk.answer_to(transaction).values.size() == 4);
+  for (int transaction = 2; transaction <= 5; ++transaction)
+    CHECK(talk.answer_to(transaction).values.size() == 4);
   CHECK(talk.answer_to(4)[3].number() == rtmp::kMediaStreamId);
   CHECK(count(talk.names(), "onFCPublish") == 1);
   CHECK(count(talk.names(), "onStatus") == 0);
 }
 
-TEST_CASE("the answer to connect announces window, bandwidth and chunk size first", "[rtmp][server]") {
+TEST_CASE("the answer to connect announces window, bandwidth and chunk size first",
+          "[rtmp][server]") {
   const Talk talk = talk_of({connect_words(), play_words()});
   REQUIRE(talk.request);
   REQUIRE(talk.heard.size() >= 4);
@@ -135,15 +144,18 @@ TEST_CASE("OBS publishes with a name for the app in each command", "[rtmp][serve
   REQUIRE(talk.request);
   CHECK(talk.request->kind == rtmp::Request::Kind::Publish);
   const auto names = talk.names();
-  CHECK(names == std::vector<std::string>{"_result", "_result", "onFCPublish", "_result", "_result"});
+  CHECK(names ==
+        std::vector<std::string>{"_result", "_result", "onFCPublish", "_result", "_result"});
 }
 
-TEST_CASE("librtmp and VLC play: FCSubscribe and a second createStream are answered", "[rtmp][server]") {
-  const Talk talk = talk_of({connect_words(),
-                             {.values = {"createStream", 2, nullptr}},
-                             {.values = {"FCSubscribe", 3, nullptr, "cam"}},
-                             {.values = {"createStream", 4, nullptr}},
-                             {.values = {"play", 5, nullptr, "cam", -2000, -1, true}, .stream_id = 1}});
+TEST_CASE("librtmp and VLC play: FCSubscribe and a second createStream are answered",
+          "[rtmp][server]") {
+  const Talk talk =
+      talk_of({connect_words(),
+               {.values = {"createStream", 2, nullptr}},
+               {.values = {"FCSubscribe", 3, nullptr, "cam"}},
+               {.values = {"createStream", 4, nullptr}},
+               {.values = {"play", 5, nullptr, "cam", -2000, -1, true}, .stream_id = 1}});
   REQUIRE(talk.request);
   CHECK(talk.request->kind == rtmp::Request::Kind::Play);
   CHECK(talk.request->arguments == Values{-2000, -1, true});
@@ -152,7 +164,8 @@ TEST_CASE("librtmp and VLC play: FCSubscribe and a second createStream are answe
   CHECK(count(talk.names(), "onFCSubscribe") == 1);
 }
 
-TEST_CASE("ffmpeg and GStreamer play: getStreamLength is zero for a live stream", "[rtmp][server]") {
+TEST_CASE("ffmpeg and GStreamer play: getStreamLength is zero for a live stream",
+          "[rtmp][server]") {
   const Talk talk = talk_of({connect_words(),
                              {.values = {"createStream", 2, nullptr}},
                              {.values = {"getStreamLength", 3, nullptr, "cam"}},
@@ -165,9 +178,10 @@ TEST_CASE("ffmpeg and GStreamer play: getStreamLength is zero for a live stream"
 TEST_CASE("Flash speaks AMF3 commands, which differ by a leading zero byte", "[rtmp][server]") {
   Words connect = connect_words();
   connect.values[2].set("objectEncoding", 3);
-  const Talk talk = talk_of({connect,
-                             {.values = {"createStream", 2, nullptr}, .type = rtmp::Type::CommandAmf3},
-                             {.values = {"play", 0, nullptr, "cam"}, .stream_id = 1, .type = rtmp::Type::CommandAmf3}});
+  const Talk talk = talk_of(
+      {connect,
+       {.values = {"createStream", 2, nullptr}, .type = rtmp::Type::CommandAmf3},
+       {.values = {"play", 0, nullptr, "cam"}, .stream_id = 1, .type = rtmp::Type::CommandAmf3}});
   REQUIRE(talk.request);
   CHECK(talk.request->stream == "cam");
   CHECK(talk.answer_to(2)[3].number() == 1);
@@ -179,13 +193,15 @@ TEST_CASE("Flash speaks AMF3 commands, which differ by a leading zero byte", "[r
 
 TEST_CASE("an unknown command is answered exactly when it has a transaction id", "[rtmp][server]") {
   const auto transaction = GENERATE(0, 9);
-  const Talk talk = talk_of({connect_words(), {.values = {"setPeerInfo", transaction, nullptr, 1, 2}}, play_words()});
+  const Talk talk = talk_of(
+      {connect_words(), {.values = {"setPeerInfo", transaction, nullptr, 1, 2}}, play_words()});
   REQUIRE(talk.request);
   CHECK(talk.answer_to(9).values.empty() == (transaction == 0));
   CHECK(talk.answer_to(0).values.empty());
 }
 
-TEST_CASE("a command of nothing but a name has no transaction id, and no answer", "[rtmp][server]") {
+TEST_CASE("a command of nothing but a name has no transaction id, and no answer",
+          "[rtmp][server]") {
   const Talk talk = talk_of({connect_words(), {.values = {"whatever"}}, play_words()});
   REQUIRE(talk.request);
   CHECK(talk.names() == std::vector<std::string>{"_result"});
@@ -223,7 +239,8 @@ TEST_CASE("connect comes first, or the conversation is over", "[rtmp][server]") 
 
 TEST_CASE("play and publish need a stream name that is text", "[rtmp][server]") {
   const std::string name = GENERATE("play", "publish");
-  const Values rest = GENERATE(Values{}, Values{nullptr}, Values{nullptr, 7}, Values{nullptr, amf0::Value::object()});
+  const Values rest = GENERATE(Values{}, Values{nullptr}, Values{nullptr, 7},
+                               Values{nullptr, amf0::Value::object()});
   Words asked{.values = {name, 0}, .stream_id = 1};
   asked.values.insert(asked.values.end(), rest.begin(), rest.end());
   const Talk talk = talk_of({connect_words(), asked});
@@ -233,15 +250,19 @@ TEST_CASE("play and publish need a stream name that is text", "[rtmp][server]") 
 
 TEST_CASE("a command without a name, or that is no AMF, ends the conversation", "[rtmp][server]") {
   const Values nameless = GENERATE(Values{}, Values{7, 1}, Values{nullptr});
-  CHECK(talk_of({connect_words(), {.values = nameless}, play_words()}).request.error().code == Errc::Protocol);
+  CHECK(talk_of({connect_words(), {.values = nameless}, play_words()}).request.error().code ==
+        Errc::Protocol);
   ByteBuffer said = in_chunks({connect_words()});
-  rtmp::ChunkWriter().append(said, {.chunk_stream = 3, .type = rtmp::Type::CommandAmf0}, as_bytes("\x02\xff\xffshort"));
+  rtmp::ChunkWriter().append(said, {.chunk_stream = 3, .type = rtmp::Type::CommandAmf0},
+                             as_bytes("\x02\xff\xffshort"));
   CHECK(talk_raw(said).request.error().code == Errc::Protocol);
 }
 
-TEST_CASE("as many commands as are allowed before the request, and not one more", "[rtmp][server]") {
+TEST_CASE("as many commands as are allowed before the request, and not one more",
+          "[rtmp][server]") {
   std::vector<Words> said{connect_words()};
-  while (std::ssize(said) < rtmp::kMaxCommands - 1) said.push_back({.values = {"_checkbw", 5, nullptr}});
+  while (std::ssize(said) < rtmp::kMaxCommands - 1)
+    said.push_back({.values = {"_checkbw", 5, nullptr}});
   CHECK(talk_of(with(said, play_words())).request);
   said.push_back({.values = {"_checkbw", 5, nullptr}});
   const Talk talk = talk_of(with(said, play_words()));
@@ -254,7 +275,8 @@ TEST_CASE("what is no command does not count and is no reason to hang up", "[rtm
   const rtmp::ChunkWriter writer;
   for (int i = 0; i < 2 * rtmp::kMaxCommands; ++i) {
     rtmp::append_set_buffer_length(said, 1, 3000);
-    writer.append(said, {.chunk_stream = 5, .stream_id = 1, .type = rtmp::Type::DataAmf0}, as_bytes("??"));
+    writer.append(said, {.chunk_stream = 5, .stream_id = 1, .type = rtmp::Type::DataAmf0},
+                  as_bytes("??"));
     writer.append(said, {.chunk_stream = 4, .stream_id = 1, .type = rtmp::Type::Audio}, {});
   }
   append(said, in_chunks({play_words()}));
@@ -368,7 +390,8 @@ TEST_CASE("a refusal says what is wrong in RTMP's words, and why in weir's", "[r
   CHECK(verdict->loop == (why == Errc::Loop));
 }
 
-TEST_CASE("an accepted play begins with StreamBegin, Reset and Start on its own stream", "[rtmp][server]") {
+TEST_CASE("an accepted play begins with StreamBegin, Reset and Start on its own stream",
+          "[rtmp][server]") {
   Loop loop;
   auto ends = socket_pair(loop);
   Connection connection(std::move(ends[0]));
@@ -394,7 +417,8 @@ TEST_CASE("an accepted play begins with StreamBegin, Reset and Start on its own 
 }
 
 TEST_CASE("a status as bytes is the status as sent", "[rtmp][server]") {
-  const ByteBuffer bytes = rtmp::status_message(2, "status", "NetStream.Play.UnpublishNotify", std::string(500, 'x'));
+  const ByteBuffer bytes =
+      rtmp::status_message(2, "status", "NetStream.Play.UnpublishNotify", std::string(500, 'x'));
   rtmp::ChunkReader reader;
   ByteBuffer size;
   rtmp::append_set_chunk_size(size, rtmp::kOutChunkSize);

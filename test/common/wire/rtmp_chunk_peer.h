@@ -44,8 +44,7 @@ void read_pieces(Reader& reader, ByteView bytes, NextSize next_size, ReadOutcome
 
 inline ReadOutcome read_all(ChunkReader& reader, ByteView bytes, std::size_t piece = SIZE_MAX) {
   ReadOutcome outcome;
-  read_pieces(
-      reader, bytes, [piece] { return piece; }, outcome);
+  read_pieces(reader, bytes, [piece] { return piece; }, outcome);
   return outcome;
 }
 
@@ -255,8 +254,7 @@ std::string relay_difference(ByteView bytes, std::size_t set_up, const ReaderLim
   read_all(reader_a, to_a);
 
   ReadOutcome expected;
-  read_pieces(
-      kept, rest, [] { return SIZE_MAX; }, expected);
+  read_pieces(kept, rest, [] { return SIZE_MAX; }, expected);
   for (Got& message : expected.messages) {
     if (message.header.stream_id == options.stream_id_from) {
       message.header.stream_id = options.stream_id_to;

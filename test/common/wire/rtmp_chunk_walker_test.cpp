@@ -18,8 +18,7 @@ ByteBuffer relayed(const ByteBuffer& before, const ByteBuffer& later, std::size_
   REQUIRE_FALSE(read_all(reader, before).error);
   ChunkWalker walker(reader, std::move(options));
   ByteBuffer sent;
-  CHECK_FALSE(walk_pieces(
-      walker, later, [piece] { return piece; }, sent));
+  CHECK_FALSE(walk_pieces(walker, later, [piece] { return piece; }, sent));
   CHECK(walker.at_boundary());
   return sent;
 }
@@ -140,8 +139,7 @@ TEST_CASE("messages that went by are counted, and commands reported", "[rtmp_chu
   writer.append(bytes, {6, 60, 0, 1, Type::Aggregate}, as_bytes("g"));
   writer.set_chunk_size(bytes, 4096);
   ByteBuffer sent;
-  REQUIRE_FALSE(walk_pieces(
-      walker, bytes, [] { return 100; }, sent));
+  REQUIRE_FALSE(walk_pieces(walker, bytes, [] { return 100; }, sent));
   CHECK(sent == bytes);
   CHECK(commands == std::vector<std::string>{"onStatus", longest});
   CHECK(walker.chunk_size() == 4096);
@@ -161,8 +159,7 @@ TEST_CASE("the walker has the reader's limits", "[rtmp_chunk]") {
   const auto error_of = [&](const ByteBuffer& bytes) {
     ChunkWalker walker(limits, 128);
     ByteBuffer sent;
-    return walk_pieces(
-        walker, bytes, [] { return SIZE_MAX; }, sent);
+    return walk_pieces(walker, bytes, [] { return SIZE_MAX; }, sent);
   };
   CHECK_FALSE(error_of(type0(6, 0, "0123456789").out));
   CHECK(error_of(type0(6, 0, "0123456789A").out) == Errc::Limit);
