@@ -23,25 +23,46 @@ Result<Address> address_of(const Endpoint& endpoint) {
   return address;
 }
 
+// Descriptors that close unless they are kept.
+class Opened {
+ public:
+  ~Opened() {
+    for (const int each : descriptors_) ::close(each);
+  }
+  void add(int descriptor) { descriptors_.push_back(descriptor); }
+  std::vector<int> keep() { return std::exchange(descriptors_, {}); }
+
+ private:
+  std::vector<int> descriptors_;
+};
+
 }  // namespace
 
 std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
                           std::size_t loops) {
-  std::vector<int> descriptors;
-  if (!endpoint) return descriptors;
+  if (!endpoint) return {};
   auto address = address_of(*endpoint);
   if (!address) throw ConfigError(option + ": " + address.error().text);
   // The loops share the port by SO_REUSEPORT, which another process of ours could join unnoticed.
   auto alone = Listener::open(*address, Listener::Sharing::Alone);
   if (!alone) throw ConfigError(option + ": " + alone.error().text);
   ::close(*alone);
+  Opened descriptors;
   for (std::size_t i = 0; i < loops; ++i) {
     auto opened = Listener::open(*address);
     if (!opened) throw ConfigError(option + ": " + opened.error().text);
-    descriptors.push_back(*opened);
+    descriptors.add(*opened);
     address->set_port(Address::of_socket(*opened).port());
   }
-  return descriptors;
+  return descriptors.keep();
+}
+
+std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve) {
+  auto accepted = [&loop, &admission, serve = std::move(serve)](std::unique_ptr<Socket> socket) {
+    auto ticket = admission.admit(socket->peer());
+    if (ticket) loop.spawn(serve(std::move(socket), std::move(ticket)));
+  };
+  return std::make_unique<Listener>(loop, fd, std::move(accepted));
 }
 
 Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted) {

@@ -1,12 +1,13 @@
 // common/listening.h
-// Opening the ports that the configuration names, before anything runs: a port
-// that cannot be had is the operator's mistake, told in one line.
+// Opening the ports that the configuration names, before anything runs: a port that cannot be had
+// is the operator's mistake, told in one line. And serving who connects to them.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "common/endpoint.h"
+#include "common/io/admission.h"
 #include "common/io/listener.h"
 
 namespace weir {
@@ -18,5 +19,10 @@ std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoin
 
 // The endpoint as it turned out, with the port that the kernel chose for port 0.
 Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted);
+
+// Serves every client whom `admission` lets in, each by a task of its own on the loop, which holds
+// its ticket. Takes over the descriptor. REQUIRES: made on the loop's thread.
+using Serve = std::function<Task<void>(std::unique_ptr<Socket>, std::shared_ptr<void> ticket)>;
+std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve);
 
 }  // namespace weir

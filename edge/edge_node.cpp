@@ -32,20 +32,6 @@ struct EdgeNode::PerLoop {
   std::vector<Metrics::Sample> samples;
 };
 
-namespace {
-
-using Serve = Task<void> (*)(StreamHub&, std::unique_ptr<Socket>, std::shared_ptr<void>);
-
-std::unique_ptr<Listener> listen(StreamHub& hub, int fd, Admission& admission, Serve serve) {
-  auto accepted = [&hub, &admission, serve](std::unique_ptr<Socket> socket) {
-    auto ticket = admission.admit(socket->peer());
-    if (ticket) hub.loop().spawn(serve(hub, std::move(socket), std::move(ticket)));
-  };
-  return std::make_unique<Listener>(hub.loop(), fd, accepted);
-}
-
-}  // namespace
-
 EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
                    Metrics& metrics, const Ports& ports)
     : loops_(loops), options_(std::move(options)) {
@@ -60,8 +46,13 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
   loops.on_each([&](Loop& loop) {
     const auto index = static_cast<std::size_t>(loop.index());
     PerLoop& part = *per_loop_[index];
-    if (!ports.rtmp.empty()) part.rtmp = listen(part.hub, ports.rtmp[index], admission, serve_rtmp);
-    if (!ports.http.empty()) part.http = listen(part.hub, ports.http[index], admission, serve_http);
+    const auto serve = [&](const std::vector<int>& descriptors, auto session) {
+      if (descriptors.empty()) return std::unique_ptr<Listener>();
+      auto bound = std::bind_front(session, std::ref(part.hub));
+      return serve_clients(loop, descriptors[index], admission, std::move(bound));
+    };
+    part.rtmp = serve(ports.rtmp, serve_rtmp);
+    part.http = serve(ports.http, serve_http);
   });
 }
 

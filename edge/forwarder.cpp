@@ -63,7 +63,7 @@ Task<Error> Forwarder::run() {
     while (dialed && !stopped_) {
       ended = co_await publish(dialer, std::move(*dialed));
       if (stopped_ || verdict_) break;
-      dialer.reject(ended);
+      dialer.reject(ended, Stage::Setup);
       if (concerns_stream(ended.code)) break;
       dialed = co_await dialer.next();
     }

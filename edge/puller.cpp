@@ -111,7 +111,7 @@ Task<Error> Puller::round() {
       if (ended.code == Errc::Timeout) avoid_ = upstream;
       co_return ended;
     }
-    dialer.reject(ended);
+    dialer.reject(ended, Stage::Setup);
   }
   co_return Error{Errc::Cancelled, "stopped"};
 }

@@ -65,10 +65,7 @@ class RtmpSession {
   Task<void> refuse(const rtmp::Request& request, Error why) {
     rtmp::send_refusal(*connection_, request, why);
     auto told = co_await connection_->flush(loop_.in(kLastWords));
-    if (!told) co_return;
-    // Bytes of the client still under way would make the kernel take our last words back.
-    connection_->socket().shut_down_writes();
-    co_await discard(connection_->socket(), loop_.in(kLastWords));
+    if (told) co_await part(connection_->socket(), loop_.in(kLastWords));
   }
 
   Task<Result<void>> view(const rtmp::Request& request, StreamRequest wanted) {

@@ -5,16 +5,17 @@
 namespace weir {
 
 Task<Result<Dialed>> Dialer::next() {
-  while (std::ssize(tried_) < options_.max_tries) {
-    auto route = co_await routing_.route(key_, protocol_, tried_);
+  while (tries_++ < options_.max_tries) {
+    auto route = co_await routing_.route(key_, protocol_, excluded_);
     if (!route) co_return std::unexpected(last_.value_or(route.error()));
-    tried_.push_back(route->upstream->id);
+    current_ = route->upstream->id;
+    excluded_.push_back(current_);
     auto dialed = co_await connect(std::move(*route));
     if (dialed) {
-      routing_.succeeded(tried_.back());
+      routing_.succeeded(current_);
       co_return dialed;
     }
-    blame(dialed.error().code, dialed.error());
+    reject(dialed.error(), Stage::Connect);
     if (dialed.error().code == Errc::Cancelled) break;
   }
   co_return std::unexpected(last_.value_or(Error{Errc::Unavailable, "no upstream left to try"}));
@@ -31,22 +32,14 @@ Task<Result<Dialed>> Dialer::connect(Route route) {
   co_return std::unexpected(last);
 }
 
-void Dialer::reject(const Error& why) {
-  const bool hung_up =
-      why.code == Errc::Closed || why.code == Errc::Reset || why.code == Errc::Protocol;
-  blame(hung_up ? Errc::Denied : why.code, why);
-}
-
-// Reports the upstream with `reason`, which decides whether it is ejected.
-void Dialer::blame(Errc reason, const Error& why) {
+void Dialer::reject(const Error& why, Stage stage) {
   last_ = why;
-  routing_.failed(key_, tried_.back(), reason);
-  log::warn("upstream rejected", {{"stream", key_},
-                                  {"upstream", tried_.back()},
-                                  {"reason", name(why.code)},
-                                  {"error", why.text}});
+  routing_.failed(key_, current_, why.code, stage);
+  log::warn(
+      "upstream rejected",
+      {{"stream", key_}, {"upstream", current_}, {"reason", name(why.code)}, {"error", why.text}});
 }
 
-void Dialer::accept() { routing_.confirmed(key_, tried_.back()); }
+void Dialer::accept() { routing_.confirmed(key_, current_); }
 
 }  // namespace weir

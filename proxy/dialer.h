@@ -5,7 +5,7 @@
 //     while (true) {
 //       auto call = co_await dialer.next();        // connected, or why nobody could be
 //       if (!call) co_return call.error();
-//       ... talk ...; on trouble: dialer.reject(error.code);  continue;
+//       ... talk ...; on trouble: dialer.reject(error, Stage::Setup);  continue;
 //     }
 //
 // Threading: the session's loop. Bounds: `max_tries` upstreams, each with its own deadline.
@@ -21,8 +21,7 @@ namespace weir {
 
 struct DialOptions {
   milliseconds connect_timeout{1000};
-  milliseconds reply_timeout{
-      3000};  // for the first answer after the connect; the caller's to apply
+  milliseconds reply_timeout{3000};  // for the answer after the connect; the caller applies it
   int max_tries = 3;
 };
 
@@ -49,24 +48,23 @@ class Dialer {
   Task<Result<Dialed>> next();
 
   // Leaves this one out, though nothing is known against it.
-  void skip(std::string id) { tried_.push_back(std::move(id)); }
-  // The one last given did not do: `why` decides whether that counts against its health
-  // (Router::failed). That it hung up or talked nonsense does not: a client's own request may be
-  // what made it.
-  void reject(const Error& why);
+  void skip(std::string id) { excluded_.push_back(std::move(id)); }
+  // The one last given did not do. Whether that counts against its health: Router::failed.
+  void reject(const Error& why, Stage stage);
   // The one last given serves the stream: its route leads there from now on.
   void accept();
 
  private:
   Task<Result<Dialed>> connect(Route route);
-  void blame(Errc reason, const Error& why);
 
   Routing& routing_;
   Resolver& resolver_;
   std::string key_;
   Protocol protocol_;
   DialOptions options_;
-  std::vector<std::string> tried_;
+  std::string current_;                // the one last given
+  std::vector<std::string> excluded_;  // and all that were tried or are to be left out
+  int tries_ = 0;
   std::optional<Error> last_;
 };
 

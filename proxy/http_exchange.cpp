@@ -150,8 +150,7 @@ Task<Result<http::Response>> HttpExchange::ask() {
       co_return std::move(response);
     }
     if (client_.gone()) co_return std::move(response);
-    // Limit blames the origin for nothing: a client chose what it was asked.
-    dialer.reject({Errc::Limit, response.error().text});
+    dialer.reject(response.error(), Stage::Request);
     if (!may_retry()) co_return std::move(response);
     drop_upstream();
     last = response.error();

@@ -40,16 +40,6 @@ struct ProxyNode::PerLoop {
     ticket.reset();
   }
 
-  using Serve = Task<void> (PerLoop::*)(std::unique_ptr<Socket>, std::shared_ptr<void>);
-
-  std::unique_ptr<Listener> listen(int fd, Admission& admission, Serve serve) {
-    auto accepted = [this, &admission, serve](std::unique_ptr<Socket> socket) {
-      auto ticket = admission.admit(socket->peer());
-      if (ticket) loop.spawn((this->*serve)(std::move(socket), std::move(ticket)));
-    };
-    return std::make_unique<Listener>(loop, fd, accepted);
-  }
-
   Loop& loop;
   const Options& options;
   Routing& routing;
@@ -69,10 +59,12 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     const auto index = static_cast<std::size_t>(loop.index());
     per_loop_[index] = std::make_unique<PerLoop>(loop, options_, routing, metrics);
     PerLoop& part = *per_loop_[index];
-    if (!ports.rtmp.empty())
-      part.rtmp = part.listen(ports.rtmp[index], admission, &PerLoop::serve_rtmp);
-    if (!ports.http.empty())
-      part.http = part.listen(ports.http[index], admission, &PerLoop::serve_http);
+    const auto serve = [&](const std::vector<int>& descriptors, auto session) {
+      if (descriptors.empty()) return std::unique_ptr<Listener>();
+      return serve_clients(loop, descriptors[index], admission, std::bind_front(session, &part));
+    };
+    part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
+    part.http = serve(ports.http, &PerLoop::serve_http);
   });
 }
 

@@ -11,13 +11,14 @@
 namespace weir {
 namespace {
 
-bool blames_upstream(Errc reason) {
+bool blames_upstream(Errc reason, Stage stage) {
+  if (stage == Stage::Request) return false;
   switch (reason) {
     case Errc::Closed:
     case Errc::Reset:
+    case Errc::Protocol: return stage == Stage::Connect;
     case Errc::Timeout:
     case Errc::Refused:
-    case Errc::Protocol:
     case Errc::Unavailable: return true;
     case Errc::Limit:
     case Errc::NotFound:
@@ -124,10 +125,11 @@ Result<void> Router::confirmed(const std::string& key, const std::string& id, Ti
   return moved;
 }
 
-bool Router::failed(const std::string& key, const std::string& id, Errc reason, TimePoint now) {
+bool Router::failed(const std::string& key, const std::string& id, Errc reason, TimePoint now,
+                    Stage stage) {
   ++failures_[reason];
   const Registry::Entry* entry = registry_.find(id);
-  if (!entry || !blames_upstream(reason)) return false;
+  if (!entry || !blames_upstream(reason, stage)) return false;
   const auto ejections = entry->ejections;
   registry_.failed(id, now);
   const auto dropped = routes_->erase_upstream(id);

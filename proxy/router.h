@@ -44,6 +44,15 @@
 
 namespace weir {
 
+// How far a request had come when its upstream failed it. The further, the more of it was the
+// client's own doing.
+enum class Stage : std::uint8_t {
+  Connect,  // nobody but the upstream, or the way there, can be at fault
+  Setup,    // RTMP up to createStream: a hang-up may be the answer to what the client sent, silence
+            // may not
+  Request,  // any client can ask for what makes an upstream slow or hang up
+};
+
 struct Route {
   UpstreamPtr upstream;
   Protocol protocol = Protocol::Rtmp;
@@ -71,11 +80,11 @@ class Router {
   Result<void> confirmed(const std::string& key, const std::string& id, TimePoint now);
 
   // Something went wrong between us and `id` before its verdict. Ejects it and drops all its
-  // routes, unless `reason` says nothing about its health (NotFound, Busy, Denied, Limit, Loop,
-  // Cancelled, and System, which is our own kernel); those are only counted. What a client can
-  // provoke must not be reported here as a Reset or Closed. True when it was ejected just now and
-  // there is another to go to: its streams move.
-  bool failed(const std::string& key, const std::string& id, Errc reason, TimePoint now);
+  // routes, unless `reason` says nothing about its health at that stage (NotFound, Busy, Denied,
+  // Limit, Loop, Cancelled, and System, which is our own kernel, never do); those are only counted.
+  // True when it was ejected just now and there is another to go to: its streams move.
+  bool failed(const std::string& key, const std::string& id, Errc reason, TimePoint now,
+              Stage stage = Stage::Connect);
 
   // A connect to `id` worked.
   void succeeded(const std::string& id, TimePoint now);

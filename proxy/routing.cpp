@@ -30,9 +30,9 @@ void Routing::confirmed(std::string key, std::string id) {
   });
 }
 
-void Routing::failed(std::string key, std::string id, Errc reason) {
-  home_.post([this, key = std::move(key), id = std::move(id), reason] {
-    if (router_.failed(key, id, reason, home_.now())) tell_ejected(id);
+void Routing::failed(std::string key, std::string id, Errc reason, Stage stage) {
+  home_.post([this, key = std::move(key), id = std::move(id), reason, stage] {
+    if (router_.failed(key, id, reason, home_.now(), stage)) tell_ejected(id);
   });
 }
 

@@ -26,7 +26,7 @@ class Routing {
   // As Router's, at the time of their arrival.
   Task<Result<Route>> route(std::string key, Protocol protocol, std::vector<std::string> exclude);
   void confirmed(std::string key, std::string id);
-  void failed(std::string key, std::string id, Errc reason);
+  void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);
 
   // Runs `ask` with the Router on its loop and waits for its answer; for threads that are not

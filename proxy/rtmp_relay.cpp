@@ -56,7 +56,7 @@ class RtmpRelay {
     if (!answered_)
       co_await refuse(ended);
     else if (refused_)
-      co_await end_gently();
+      co_await part(client_.socket(), loop_.in(kLastWords));
     co_return ended;
   }
 
@@ -79,13 +79,7 @@ class RtmpRelay {
   Task<void> refuse(Error why) {
     rtmp::send_refusal(client_, request_, why);
     auto told = co_await client_.flush(loop_.in(kLastWords));
-    if (told) co_await end_gently();
-  }
-
-  // Bytes of the client still under way would make the kernel take our last words back.
-  Task<void> end_gently() {
-    client_.socket().shut_down_writes();
-    co_await discard(client_.socket(), loop_.in(kLastWords));
+    if (told) co_await part(client_.socket(), loop_.in(kLastWords));
   }
 
   // Tries origins until one lets itself be talked to; its verdict stands.
@@ -99,7 +93,7 @@ class RtmpRelay {
       auto opened = co_await rtmp::open_stream(origin, request_.connect, options_.window_ack,
                                                loop_.in(options_.dial.reply_timeout));
       if (!opened) {
-        dialer.reject(opened.error());
+        dialer.reject(opened.error(), Stage::Setup);
         if (opened.error().code == Errc::Cancelled || opened.error().code == Errc::Denied)
           co_return opened.error();
         continue;
@@ -217,42 +211,25 @@ class RtmpRelay {
                  options_.stall_timeout, context_.tallies.to_upstreams);
     client_.release_buffer();
     origin.release_buffer();
-    Closer closer(client_.socket(), origin.socket());
+    Cutoff cutoff(client_.socket(), origin.socket());
     Child upward(loop_);
-    upward.start(run_pipe(up, closer, "client"));
-    auto downward = run_pipe(down, closer, "origin");
+    upward.start(run_pipe(up, cutoff, "client"));
+    auto downward = run_pipe(down, cutoff, "origin");
     co_await downward;
     co_await upward.join();
     bytes_ = publishes() ? up.bytes() : down.bytes();
-    co_return closer.why();
+    co_return *first_end_;
   }
 
-  // Ends both sides when one has ended: at once when it broke, else after a moment for last words.
-  class Closer final : private Timer {
-   public:
-    Closer(Socket& a, Socket& b) : a_(a), b_(b) {}
-    void side_ended(Error why) {
-      if (!why_) why_ = std::move(why);
-      if (why_->code == Errc::Closed)
-        a_.loop().arm(*this, a_.loop().in(kLinger));
-      else
-        expired();
-    }
-    Error why() const { return *why_; }
-
-   private:
-    void expired() override {
-      a_.close();
-      b_.close();
-    }
-    Socket& a_;
-    Socket& b_;
-    std::optional<Error> why_;
-  };
-
-  static Task<void> run_pipe(ChunkPipe& pipe, Closer& closer, std::string side) {
+  // When one side has ended so does the other: at once if it broke, else after a moment for last
+  // words.
+  Task<void> run_pipe(ChunkPipe& pipe, Cutoff& cutoff, std::string side) {
     Error ended = co_await pipe.run();
-    closer.side_ended({ended.code, side + ": " + ended.text});
+    if (!first_end_) first_end_ = {ended.code, side + ": " + ended.text};
+    if (ended.code == Errc::Closed)
+      cutoff.after(kLinger);
+    else
+      cutoff.now();
   }
 
   // A client may be inside a message when the verdict comes (a publisher that does not wait for
@@ -301,8 +278,9 @@ class RtmpRelay {
   std::string key_;
   std::string upstream_;
   std::uint32_t origin_stream_ = 0;
-  bool answered_ = false;  // the client knows the verdict
-  bool refused_ = false;   // and it was no
+  bool answered_ = false;           // the client knows the verdict
+  bool refused_ = false;            // and it was no
+  std::optional<Error> first_end_;  // of the two directions, once bytes are moved
   std::uint64_t bytes_ = 0;
 };
 

@@ -146,7 +146,8 @@ Task<RelayEnd> relay_both(Socket& a, Socket& b, RelayOptions options) {
   co_return std::move(end);
 }
 
-Task<void> discard(Socket& from, Deadline deadline) {
+Task<void> part(Socket& from, Deadline deadline) {
+  from.shut_down_writes();
   while (from.loop().now() < deadline) {
     auto got = co_await from.read(from.loop().scratch(), deadline);
     if (!got) co_return;

@@ -95,7 +95,8 @@ struct RelayEnd {
 // afterwards.
 Task<RelayEnd> relay_both(Socket& a, Socket& b, RelayOptions options);
 
-// Receives and drops until the sender's end, an error, or the deadline.
-Task<void> discard(Socket& from, Deadline deadline);
+// Sends our end, then drops what the peer still sends until its own end, or the deadline: bytes
+// under way to a closed socket would make the kernel take our last words back (RFC 9112 9.6).
+Task<void> part(Socket& from, Deadline deadline);
 
 }  // namespace weir

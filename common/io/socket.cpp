@@ -7,8 +7,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/check.h"
-
 namespace weir {
 
 namespace {
@@ -86,21 +84,6 @@ void Socket::on_ready(std::uint32_t events) {
   } else if (wake_writer) {
     write_wait_.wake();
   }
-}
-
-Task<Result<void>> Socket::await(Wait& wait, const bool& ready, Deadline deadline) {
-  if (ready) co_return Result<void>{};
-  INVARIANT(!wait.waiting());
-  auto woken = co_await wait.until(deadline);
-  co_return woken;
-}
-
-Task<Result<void>> Socket::readable(Deadline deadline) {
-  return await(read_wait_, readable_, deadline);
-}
-
-Task<Result<void>> Socket::writable(Deadline deadline) {
-  return await(write_wait_, writable_, deadline);
 }
 
 Result<std::size_t> Socket::try_read(std::span<std::uint8_t> into) {

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "common/bytes.h"
+#include "common/check.h"
 #include "common/io/address.h"
 #include "common/io/wait.h"
 
@@ -43,9 +44,20 @@ class Socket final : private Watcher {
   // Cancelled.
   Task<Result<void>> write(ByteView bytes, Deadline deadline);
 
-  // Waits until the try_ form may succeed. After a try_ form gave 0.
-  Task<Result<void>> readable(Deadline deadline);
-  Task<Result<void>> writable(Deadline deadline);
+  // co_await readable(deadline): Result<void>. Waits until the try_ form may succeed; after one that
+  // gave 0. No coroutine of its own: relays await one for each packet.
+  struct Readiness {
+    const bool& ready;
+    Wait::Awaiter wait;
+    bool await_ready() const { return ready || wait.await_ready(); }
+    void await_suspend(std::coroutine_handle<> waiter) const {
+      INVARIANT(!wait.wait.waiting());
+      wait.await_suspend(waiter);
+    }
+    Result<void> await_resume() const { return ready ? Result<void>{} : wait.await_resume(); }
+  };
+  Readiness readable(Deadline deadline) { return {readable_, read_wait_.until(deadline)}; }
+  Readiness writable(Deadline deadline) { return {writable_, write_wait_.until(deadline)}; }
   // 0 means: nothing now, wait. Errors as above.
   Result<std::size_t> try_read(std::span<std::uint8_t> into);
   Result<std::size_t> try_write(std::span<const iovec> pieces);
@@ -73,7 +85,6 @@ class Socket final : private Watcher {
 
  private:
   void on_ready(std::uint32_t events) override;
-  static Task<Result<void>> await(Wait& wait, const bool& ready, Deadline deadline);
 
   Loop& loop_;
   int fd_;

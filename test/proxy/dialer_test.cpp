@@ -116,7 +116,7 @@ TEST_CASE("when nobody is left the last upstream's error is told", "[dialer]") {
     auto dialer = net.dialer();
     auto dialed = co_await dialer.next();
     CHECK(dialed);
-    dialer.reject({Errc::Protocol, "speaks in tongues"});
+    dialer.reject({Errc::Protocol, "speaks in tongues"}, Stage::Setup);
     auto next = co_await dialer.next();
     CHECK(next.error().code == Errc::Refused);
     auto again = co_await dialer.next();
@@ -148,7 +148,7 @@ TEST_CASE("no more upstreams are tried than allowed", "[dialer]") {
     for (int i = 0; i < 2; ++i) {
       auto dialed = co_await dialer.next();
       CHECK(dialed);
-      dialer.reject({Errc::NotFound, "no such stream"});
+      dialer.reject({Errc::NotFound, "no such stream"}, Stage::Setup);
     }
     auto third = co_await dialer.next();
     CHECK_FALSE(third);
@@ -167,7 +167,7 @@ TEST_CASE("an upstream that only does not have the stream stays in use", "[diale
     auto dialer = net.dialer();
     auto dialed = co_await dialer.next();
     CHECK(dialed);
-    dialer.reject({Errc::NotFound, "no such stream"});
+    dialer.reject({Errc::NotFound, "no such stream"}, Stage::Setup);
     auto other = co_await dialer.next();
     CHECK(other);
     if (other) {

@@ -94,6 +94,23 @@ TEST_CASE("what says nothing about an origin's health is only counted", "[router
   CHECK(cluster.router.failures().at(Errc::NotFound) == 1);
 }
 
+TEST_CASE("the further a request had come, the less its end says about the origin", "[router]") {
+  const auto ejects = [](Errc reason, Stage stage) {
+    Cluster cluster;
+    const auto home = cluster.ask("k", 0);
+    cluster.router.failed("k", home, reason, at(1), stage);
+    return cluster.state(home, 1).ejected();
+  };
+  for (const Errc reason : {Errc::Closed, Errc::Reset, Errc::Protocol}) {
+    CHECK(ejects(reason, Stage::Connect));
+    CHECK_FALSE(ejects(reason, Stage::Setup));
+    CHECK_FALSE(ejects(reason, Stage::Request));
+  }
+  CHECK(ejects(Errc::Timeout, Stage::Connect));
+  CHECK(ejects(Errc::Timeout, Stage::Setup));
+  CHECK_FALSE(ejects(Errc::Timeout, Stage::Request));
+}
+
 TEST_CASE("trying others after a not-found does not move the stream", "[router]") {
   Cluster cluster;
   const auto home = cluster.ask("k", 0);
