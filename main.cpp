@@ -158,11 +158,12 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
 
 std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
                                                   Metrics& metrics, Routing& routing,
-                                                  const std::atomic<bool>& draining) {
+                                                  const std::atomic<const char*>& not_ready) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
-  handlers.not_ready = [&draining] {
-    return draining ? std::vector<std::string>{"draining"} : std::vector<std::string>{};
+  handlers.not_ready = [&not_ready] {
+    const char* reason = not_ready;
+    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
   };
   handlers.upstreams = [&routing] {
     auto states = routing.ask_from_outside(
@@ -186,7 +187,7 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
   open("listen.api");
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     auto answer = routing.ask_from_outside(
-        [&registration](Router& router) { return router.heartbeat(registration, Clock::now()); },
+        [registration](Router& router) { return router.heartbeat(registration, Clock::now()); },
         kAnswer);
     if (!answer) return std::unexpected(answer.error());
     return *answer;
@@ -234,7 +235,7 @@ int run(const Config& config) {
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
-  Routing routing(loops[0], make_router(config));
+  Routing routing(loops[0], make_router(config), metrics);
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
                       static_cast<std::size_t>(config.integer("limits.per_address")));
   auto connections =
@@ -243,6 +244,10 @@ int run(const Config& config) {
   auto refused = metrics.sample(Metrics::Type::Counter, "weir_connections_refused_total",
                                 "Connections closed because a limit was reached.", {},
                                 [&] { return static_cast<double>(admission.refused()); });
+  // The last ports that may not be had: nothing runs yet that would have to be stopped.
+  std::atomic<const char*> not_ready = "starting";
+  auto apis = open_apis(config, node, metrics, routing, not_ready);
+
   loops.start();
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::unique_ptr<EdgeNode> edge_node;
@@ -253,14 +258,13 @@ int run(const Config& config) {
   else
     proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node), routing, admission,
                                              metrics, ProxyNode::Ports{ports.rtmp, ports.http});
-  std::atomic<bool> draining = false;
-  auto apis = open_apis(config, node, metrics, routing, draining);
+  not_ready = nullptr;
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});
 
   const int signal = wait_for_signal(signals);
   log::info("going away", {{"signal", signal}});
-  draining = true;
+  not_ready = "draining";
   const auto force = Clock::now() + config.duration("shutdown.force");
   if (edge_node) edge_node->stop_accepting();
   if (proxy_node) proxy_node->stop_accepting();

@@ -8,7 +8,7 @@ struct ProxyNode::PerLoop {
         options(options_),
         routing(routing_),
         resolver(on),
-        rtmp_tallies{tally(registry, "rtmp", "down"), tally(registry, "rtmp", "up")},
+        rtmp_metrics(registry),
         http_relay(
             on, routing_, resolver, options_.http,
             {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
@@ -16,22 +16,16 @@ struct ProxyNode::PerLoop {
                                         "HTTP requests that no origin answered."),
              .reused = registry.tally("weir_http_reused_total",
                                       "HTTP requests over a pooled connection."),
-             .bytes_to_clients = tally(registry, "http", "down"),
-             .bytes_to_origins = tally(registry, "http", "up")}) {
+             .bytes_to_clients = relayed_bytes(registry, "http", "down"),
+             .bytes_to_origins = relayed_bytes(registry, "http", "up")}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of its time that a loop worked lately.", label,
                                       [&on] { return on.utilisation(); }));
   }
 
-  static Tally& tally(Metrics& registry, const char* protocol, const char* direction) {
-    return registry.tally("weir_relayed_bytes_total",
-                          "Bytes relayed, down to clients and up to origins.",
-                          {{"protocol", protocol}, {"direction", direction}});
-  }
-
   Task<void> serve_rtmp(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
-    return relay_rtmp({loop, options.rtmp, routing, resolver, rtmp_tallies}, std::move(client),
+    return relay_rtmp({loop, options.rtmp, routing, resolver, rtmp_metrics}, std::move(client),
                       std::move(ticket));
   }
 
@@ -44,7 +38,7 @@ struct ProxyNode::PerLoop {
   const Options& options;
   Routing& routing;
   Resolver resolver;
-  RelayTallies rtmp_tallies;
+  RtmpRelayMetrics rtmp_metrics;
   HttpRelay http_relay;
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;

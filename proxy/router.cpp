@@ -125,22 +125,23 @@ Result<void> Router::confirmed(const std::string& key, const std::string& id, Ti
   return moved;
 }
 
-bool Router::failed(const std::string& key, const std::string& id, Errc reason, TimePoint now,
-                    Stage stage) {
-  ++failures_[reason];
+Router::Effect Router::failed(const std::string& key, const std::string& id, Errc reason,
+                              TimePoint now, Stage stage) {
   const Registry::Entry* entry = registry_.find(id);
-  if (!entry || !blames_upstream(reason, stage)) return false;
+  if (!entry || !blames_upstream(reason, stage)) return Effect::None;
   const auto ejections = entry->ejections;
   registry_.failed(id, now);
   const auto dropped = routes_->erase_upstream(id);
-  if (entry->ejections == ejections) return false;
+  if (entry->ejections == ejections) return Effect::None;
   log::warn("upstream ejected", {{"upstream", id},
                                  {"seconds", seconds(entry->ejected_for)},
                                  {"reason", name(reason)},
                                  {"stream", key},
                                  {"routes_dropped", dropped}});
   const auto others = registry_.candidates(Protocol::Rtmp, now, {});
-  return std::ranges::any_of(others, [&id](const UpstreamPtr& each) { return each->id != id; });
+  const bool moves =
+      std::ranges::any_of(others, [&id](const UpstreamPtr& each) { return each->id != id; });
+  return moves ? Effect::Moved : Effect::Ejected;
 }
 
 void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeeded(id, now); }

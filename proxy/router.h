@@ -82,9 +82,13 @@ class Router {
   // Something went wrong between us and `id` before its verdict. Ejects it and drops all its
   // routes, unless `reason` says nothing about its health at that stage (NotFound, Busy, Denied,
   // Limit, Loop, Cancelled, and System, which is our own kernel, never do); those are only counted.
-  // True when it was ejected just now and there is another to go to: its streams move.
-  bool failed(const std::string& key, const std::string& id, Errc reason, TimePoint now,
-              Stage stage = Stage::Connect);
+  enum class Effect : std::uint8_t {
+    None,
+    Ejected,  // just now, but there is no other to go to
+    Moved,    // ejected just now, and its streams move
+  };
+  Effect failed(const std::string& key, const std::string& id, Errc reason, TimePoint now,
+                Stage stage = Stage::Connect);
 
   // A connect to `id` worked.
   void succeeded(const std::string& id, TimePoint now);
@@ -102,7 +106,6 @@ class Router {
 
   std::vector<UpstreamState> snapshot(TimePoint now) const;
   std::size_t route_count() const { return routes_->size(); }
-  const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
 
  private:
   // Live sessions of one stream by upstream: nearly always one element.
@@ -118,7 +121,6 @@ class Router {
   std::unique_ptr<RouteStore> routes_;
   std::unordered_map<std::string, Sessions> sessions_;
   std::map<std::string, std::size_t> streams_;  // of each upstream: keys with a live session
-  std::map<Errc, std::uint64_t> failures_;
 };
 
 }  // namespace weir

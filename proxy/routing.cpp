@@ -4,10 +4,36 @@ namespace weir {
 
 namespace {
 constexpr std::chrono::seconds kTick{1};
+
+prometheus::Gauge& upstreams(Metrics& metrics, const char* state) {
+  return metrics.gauge("weir_upstreams", "Upstreams known and alive.", {{"state", state}});
+}
+
 }  // namespace
+
+Routing::Routing(Loop& home, Router router, Metrics& metrics)
+    : home_(home),
+      router_(std::move(router)),
+      metrics_(metrics),
+      ejections_(metrics.counter("weir_upstream_ejections_total",
+                                 "Upstreams given up for a while because they failed.")),
+      live_(upstreams(metrics, "live")),
+      ejected_(upstreams(metrics, "ejected")),
+      routes_(metrics.gauge("weir_routes", "Streams whose upstream is remembered.")) {}
+
+void Routing::show() const {
+  int live = 0;
+  int ejected = 0;
+  for (const UpstreamState& state : router_.snapshot(home_.now()))
+    if (state.alive) ++(state.ejected() ? ejected : live);
+  live_.Set(live);
+  ejected_.Set(ejected);
+  routes_.Set(static_cast<double>(router_.route_count()));
+}
 
 Task<void> Routing::run() {
   while (true) {
+    show();
     auto slept = co_await sleep(home_, kTick);
     if (!slept) co_return;
     router_.tick(home_.now());
@@ -32,7 +58,13 @@ void Routing::confirmed(std::string key, std::string id) {
 
 void Routing::failed(std::string key, std::string id, Errc reason, Stage stage) {
   home_.post([this, key = std::move(key), id = std::move(id), reason, stage] {
-    if (router_.failed(key, id, reason, home_.now(), stage)) tell_ejected(id);
+    metrics_
+        .counter("weir_upstream_failures_total", "Requests that an upstream failed, by why.",
+                 {{"reason", std::string(name(reason))}})
+        .Increment();
+    const auto effect = router_.failed(key, id, reason, home_.now(), stage);
+    if (effect != Router::Effect::None) ejections_.Increment();
+    if (effect == Router::Effect::Moved) tell_ejected(id);
   });
 }
 

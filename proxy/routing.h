@@ -11,16 +11,17 @@
 #include <unordered_set>
 
 #include "common/io/wait.h"
+#include "common/metrics.h"
 #include "proxy/router.h"
 
 namespace weir {
 
 class Routing {
  public:
-  Routing(Loop& home, Router router) : home_(home), router_(std::move(router)) {}
+  Routing(Loop& home, Router router, Metrics& metrics);
 
-  // Forgets what is silent and unused, until the loop gives up its waits. Spawn it once, on the
-  // home loop.
+  // Forgets what is silent and unused, and keeps the gauges true, until the loop gives up its
+  // waits. Spawn it once, on the home loop.
   Task<void> run();
 
   // As Router's, at the time of their arrival.
@@ -48,11 +49,17 @@ class Routing {
   void opened(std::shared_ptr<Use> use);
   void closed(std::shared_ptr<Use> use);
   void tell_ejected(const std::string& id);
+  void show() const;
 
   Loop& home_;
   Router router_;
   std::unordered_map<std::string, std::unordered_set<std::shared_ptr<Use>>>
       uses_;  // by upstream; home's
+  Metrics& metrics_;
+  prometheus::Counter& ejections_;
+  prometheus::Gauge& live_;
+  prometheus::Gauge& ejected_;
+  prometheus::Gauge& routes_;
 };
 
 // One session's place in the books: the route is held and counted while it lives.

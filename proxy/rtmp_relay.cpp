@@ -28,6 +28,8 @@ class RtmpRelay {
 
   Task<void> run() {
     Error ended = co_await serve();
+    if (key_.empty() && ended.code == Errc::Closed) co_return;  // a health probe is no news
+    context_.metrics.ended(kind(), name(ended.code));
     log_end(ended);
   }
 
@@ -74,6 +76,7 @@ class RtmpRelay {
     return {};
   }
 
+  const char* kind() const { return key_.empty() ? "none" : publishes() ? "publish" : "play"; }
   bool publishes() const { return request_.kind == rtmp::Request::Kind::Publish; }
 
   Task<void> refuse(Error why) {
@@ -103,7 +106,10 @@ class RtmpRelay {
       auto accepted = co_await until_verdict(origin);
       if (!accepted) co_return accepted.error();
       dialer.accept();
+      auto& present = publishes() ? context_.metrics.publishers : context_.metrics.viewers;
+      present.Increment();
       Error ended = co_await move_bytes(origin);
+      present.Decrement();
       co_return ended;
     }
   }
@@ -205,10 +211,10 @@ class RtmpRelay {
     if (!to_origin) co_return to_origin.error();
     ChunkPipe down(origin.socket(), client_.socket(),
                    walker(origin, origin_stream_, request_.stream_id), origin.unread(),
-                   options_.stall_timeout, context_.tallies.to_clients);
+                   options_.stall_timeout, context_.metrics.to_clients);
     ChunkPipe up(client_.socket(), origin.socket(),
                  walker(client_, request_.stream_id, origin_stream_), client_.unread(),
-                 options_.stall_timeout, context_.tallies.to_upstreams);
+                 options_.stall_timeout, context_.metrics.to_upstreams);
     client_.release_buffer();
     origin.release_buffer();
     Cutoff cutoff(client_.socket(), origin.socket());
@@ -256,12 +262,11 @@ class RtmpRelay {
   }
 
   void log_end(const Error& why) const {
-    if (key_.empty() && why.code == Errc::Closed) return;  // a health probe is no news
     log::info("session ended", {{"id", id_},
                                 {"peer", peer_.text()},
                                 {"stream", key_},
                                 {"protocol", "rtmp"},
-                                {"kind", publishes() ? "publish" : "play"},
+                                {"kind", kind()},
                                 {"upstream", upstream_},
                                 {"bytes", bytes_},
                                 {"reason", name(why.code)},

@@ -16,9 +16,9 @@
 
 #include <memory>
 
-#include "common/metrics.h"
 #include "common/wire/rtmp_chunk_reader.h"
 #include "proxy/dialer.h"
+#include "proxy/rtmp_relay_metrics.h"
 
 namespace weir {
 
@@ -33,18 +33,12 @@ struct RtmpRelayOptions {
   DialOptions dial;
 };
 
-// What one loop counts.
-struct RelayTallies {
-  Tally& to_clients;
-  Tally& to_upstreams;
-};
-
 struct RtmpRelayContext {
   Loop& loop;
   const RtmpRelayOptions& options;
   Routing& routing;
   Resolver& resolver;
-  RelayTallies& tallies;
+  RtmpRelayMetrics& metrics;
 };
 
 // `admission` is given back when the client has gone.

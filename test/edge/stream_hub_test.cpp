@@ -135,7 +135,7 @@ struct Rig {
   EdgeOptions options;
   Metrics metrics{"test"};
   LoopGroup loops{kLoops};
-  Routing routing{loops[0], Router()};
+  Routing routing{loops[0], Router(), metrics};
   std::array<std::unique_ptr<Part>, kLoops> parts;
 };
 

@@ -36,11 +36,12 @@ Router router_to(const std::vector<std::vector<std::uint16_t>>& upstreams) {
 
 struct Net {
   explicit Net(Loop& loop, const std::vector<std::vector<std::uint16_t>>& upstreams)
-      : routing(loop, router_to(upstreams)), resolver(loop) {}
+      : routing(loop, router_to(upstreams), metrics), resolver(loop) {}
   Dialer dialer(DialOptions options = {}) {
     return Dialer(routing, resolver, "s", Protocol::Rtmp, options);
   }
   QuietLog quiet;
+  Metrics metrics{"test"};
   Routing routing;
   Resolver resolver;
 };

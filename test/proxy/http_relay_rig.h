@@ -114,7 +114,7 @@ class HttpRig {
 
   HttpRig(Loop& loop, std::vector<Origin> origins, HttpRelayOptions options = {})
       : loop_(loop),
-        routing_(loop, router_to(origins)),
+        routing_(loop, router_to(origins), metrics_),
         resolver_(loop),
         relay(loop, routing_, resolver_, std::move(options),
               {requests, failures, reused, bytes_to_clients, bytes_to_origins}) {
@@ -168,6 +168,7 @@ class HttpRig {
   }
 
   Loop& loop_;
+  Metrics metrics_{"test"};
   Routing routing_;
   Resolver resolver_;
   std::unique_ptr<Listener> listener_;

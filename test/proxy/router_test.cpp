@@ -83,7 +83,7 @@ TEST_CASE("all streams of a failed origin move, not only the one that noticed", 
   for (const auto& key : moved) CHECK(cluster.ask(key, 1) != "b");
 }
 
-TEST_CASE("what says nothing about an origin's health is only counted", "[router]") {
+TEST_CASE("what says nothing about an origin's health does not eject it", "[router]") {
   Cluster cluster;
   const auto home = cluster.ask("k", 0);
   for (const Errc reason : {Errc::NotFound, Errc::Busy, Errc::Denied, Errc::Limit, Errc::Loop,
@@ -91,7 +91,6 @@ TEST_CASE("what says nothing about an origin's health is only counted", "[router
     cluster.router.failed("k", home, reason, at(1));
   CHECK_FALSE(cluster.state(home, 1).ejected());
   CHECK(cluster.ask("k", 1) == home);
-  CHECK(cluster.router.failures().at(Errc::NotFound) == 1);
 }
 
 TEST_CASE("the further a request had come, the less its end says about the origin", "[router]") {

@@ -24,7 +24,7 @@ Router router_of(const std::vector<std::string>& names) {
 // Loops of their own threads, with the routing on the first.
 struct Node {
   Node(std::size_t count, const std::vector<std::string>& upstreams)
-      : loops(count), routing(loops[0], router_of(upstreams)) {
+      : loops(count), routing(loops[0], router_of(upstreams), metrics) {
     loops.start();
   }
   // What sessions sent home when they ended is dealt with while the routing is there.
@@ -32,6 +32,7 @@ struct Node {
     for (int i = 0; i < 3; ++i) loops.on_each([](Loop&) {});
   }
   QuietLog quiet;
+  Metrics metrics{"test"};
   LoopGroup loops;
   Routing routing;
 };
@@ -159,6 +160,21 @@ TEST_CASE("a session hears on its own loop that its upstream was ejected", "[rou
   loops.on_each([](Loop&) {});  // what is under way to the routing has arrived
 }
 
+TEST_CASE("failures are counted by why, and those that eject", "[routing][threads]") {
+  Node node(2, {"a", "b"});
+  auto body = [](Routing& at) -> Task<void> {
+    at.failed("s", "a", Errc::NotFound);
+    at.failed("s", "a", Errc::Refused);
+    at.failed("s", "a", Errc::Refused);  // out already
+    co_await settle(at);
+  };
+  run_on(node.loops[1], body(node.routing));
+  const std::string text = node.metrics.text();
+  CHECK(text.find("weir_upstream_failures_total{reason=\"not_found\"} 1\n") != std::string::npos);
+  CHECK(text.find("weir_upstream_failures_total{reason=\"refused\"} 2\n") != std::string::npos);
+  CHECK(text.find("weir_upstream_ejections_total 1\n") != std::string::npos);
+}
+
 TEST_CASE("who has nowhere else to go is left alone", "[routing][threads]") {
   Node node(2, {"a"});
   auto& loops = node.loops;
@@ -243,7 +259,8 @@ TEST_CASE("sessions come and go on all loops while upstreams fail and recover",
 TEST_CASE("a thread that is no loop is answered, or told that nobody answers",
           "[routing][threads]") {
   LoopGroup loops(1);
-  Routing routing(loops[0], router_of({"a", "b"}));
+  Metrics metrics("test");
+  Routing routing(loops[0], router_of({"a", "b"}), metrics);
   const auto count = [](Router& router) { return router.snapshot(Clock::now()).size(); };
   const auto early = routing.ask_from_outside(count, 10ms);  // no loop runs yet
   REQUIRE_FALSE(early);
@@ -255,7 +272,8 @@ TEST_CASE("a thread that is no loop is answered, or told that nobody answers",
 TEST_CASE("the routing's own work ends with the loop's waits", "[routing]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
-    Routing routing(on, router_of({"a"}));
+    Metrics metrics("test");
+    Routing routing(on, router_of({"a"}), metrics);
     on.spawn(routing.run());
     CHECK(on.spawned() == 2);
     co_await end_all_others(on);

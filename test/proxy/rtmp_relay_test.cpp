@@ -456,7 +456,7 @@ TEST_CASE("megabytes to a slow origin arrive byte for byte", "[rtmp_relay]") {
     co_await send_noise(*client, 1);
     co_await comes_true(loop, [&] { return right == kNoiseMessages || origin.visits[0].ended; });
     CHECK(right == kNoiseMessages);
-    CHECK(rig.to_upstreams.value() > 2'000'000);
+    CHECK(rig.metrics.to_upstreams.value() > 2'000'000);
     client.reset();
     co_await end_all_others(loop);
   });
@@ -477,7 +477,7 @@ TEST_CASE("megabytes to a slow viewer arrive byte for byte", "[rtmp_relay]") {
     std::uint32_t right = 0;
     co_await hear_noise(*client, right);
     CHECK(right == kNoiseMessages);
-    CHECK(rig.to_clients.value() > 2'000'000);
+    CHECK(rig.metrics.to_clients.value() > 2'000'000);
     client.reset();
     co_await end_all_others(loop);
   });

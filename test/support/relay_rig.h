@@ -65,12 +65,12 @@ class RelayRig {
  public:
   // Origins are "o1", "o2"... The first gets every stream, the others only those that it does not serve.
   RelayRig(Loop& loop, const std::vector<std::uint16_t>& ports)
-      : loop_(loop), routing(loop, router_to(ports)), resolver_(loop) {
+      : loop_(loop), routing(loop, router_to(ports), registry_), resolver_(loop) {
     options.node_id = "this-node";
     options.limits.message = rtmp::kMediaMessageLimit;
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       if (small_buffers) keep_buffers_small(*socket, 64 * 1024);
-      const RtmpRelayContext context{loop_, options, routing, resolver_, tallies_};
+      const RtmpRelayContext context{loop_, options, routing, resolver_, metrics};
       loop_.spawn(relay_rtmp(context, std::move(socket), admission));
     });
   }
@@ -119,16 +119,16 @@ class RelayRig {
   }
 
   Loop& loop_;
+  Metrics registry_{"test"};
 
  public:
   RtmpRelayOptions options;  // to be changed before a client comes
   Routing routing;
-  Tally to_clients, to_upstreams;
+  RtmpRelayMetrics metrics{registry_};
   std::shared_ptr<void> admission;
   bool small_buffers = false;
 
  private:
-  RelayTallies tallies_{to_clients, to_upstreams};
   Resolver resolver_;
   std::unique_ptr<Listener> listener_;
 };

@@ -1,0 +1,25 @@
+#include "proxy/rtmp_relay_metrics.h"
+
+namespace weir {
+
+Tally& relayed_bytes(Metrics& metrics, const char* protocol, const char* direction) {
+  return metrics.tally("weir_relayed_bytes_total",
+                       "Bytes relayed, down to clients and up to origins.",
+                       {{"protocol", protocol}, {"direction", direction}});
+}
+
+RtmpRelayMetrics::RtmpRelayMetrics(Metrics& metrics)
+    : to_clients(relayed_bytes(metrics, "rtmp", "down")),
+      to_upstreams(relayed_bytes(metrics, "rtmp", "up")),
+      viewers(metrics.gauge("weir_viewers", "Viewers watching.", {{"protocol", "rtmp"}})),
+      publishers(metrics.gauge("weir_publishers", "Publishers connected.")),
+      metrics_(metrics) {}
+
+void RtmpRelayMetrics::ended(std::string_view kind, std::string_view reason) {
+  metrics_
+      .counter("weir_session_ends_total", "Relayed RTMP sessions that ended, by why.",
+               {{"kind", std::string(kind)}, {"reason", std::string(reason)}})
+      .Increment();
+}
+
+}  // namespace weir
