@@ -18,7 +18,7 @@ namespace weir {
 
 class Timeline {
  public:
-  static constexpr std::int32_t kJumpAheadMs = 10'000;  // further than any pause that is meant
+  static constexpr std::int32_t kJumpAheadMs = 10'000;  // of all media: one kind may be silent long
   static constexpr std::int32_t kJumpBackMs = 500;      // within one kind of media; less is jitter
   static constexpr std::uint32_t kStepMs =
       20;  // between the last packet of one source and the first of the next
@@ -27,12 +27,14 @@ class Timeline {
     Track& track = type == flv::TagType::Video ? video_ : audio_;
     if (!started_) {
       started_ = true;
-      last_ms_ = floor_ms_ = source_ms;
+      last_ms_ = floor_ms_ = newest_source_ms_ = source_ms;
     } else if (new_source_ || jumps(track, source_ms)) {
       floor_ms_ = last_ms_ + kStepMs;
       offset_ = floor_ms_ - source_ms;
+      newest_source_ms_ = source_ms;
       video_ = audio_ = {};
     }
+    if (before(newest_source_ms_, source_ms)) newest_source_ms_ = source_ms;
     new_source_ = false;
     std::uint32_t mapped = source_ms + offset_;
     // Audio that goes with the first keyframe may be a little older than it.
@@ -58,17 +60,18 @@ class Timeline {
   }
   static bool before(std::uint32_t a, std::uint32_t b) { return distance(b, a) < 0; }
 
-  static bool jumps(const Track& track, std::uint32_t source_ms) {
-    const std::int32_t step = distance(track.source_ms, source_ms);
-    return track.seen && (step > kJumpAheadMs || step < -kJumpBackMs);
+  bool jumps(const Track& track, std::uint32_t source_ms) const {
+    return track.seen && (distance(newest_source_ms_, source_ms) > kJumpAheadMs ||
+                          distance(track.source_ms, source_ms) < -kJumpBackMs);
   }
 
   bool started_ = false;
   bool new_source_ = false;
   std::uint32_t offset_ = 0;
-  std::uint32_t floor_ms_ = 0;  // nothing earlier than this since the last change
-  std::uint32_t last_ms_ = 0;   // the latest that was given
-  Track audio_;                 // and scripts
+  std::uint32_t floor_ms_ = 0;          // nothing earlier than this since the last change
+  std::uint32_t last_ms_ = 0;           // the latest that was given
+  std::uint32_t newest_source_ms_ = 0;  // the latest that this source sent
+  Track audio_;                         // and scripts
   Track video_;
 };
 

@@ -75,6 +75,14 @@ TEST_CASE("audio and video each keep their own order", "[timeline]") {
   CHECK(timeline.map(kVideo, 1080) == 1080);
 }
 
+TEST_CASE("one kind of media may be silent for longer than a pause while the other goes on",
+          "[timeline]") {
+  Timeline timeline;
+  timeline.map(kAudio, 0);
+  for (std::uint32_t ms = 0; ms <= 30'000; ms += 40) CHECK(timeline.map(kVideo, ms) == ms);
+  CHECK(timeline.map(kAudio, 30'010) == 30'010);
+}
+
 TEST_CASE("timestamps go on through 2^32", "[timeline]") {
   Timeline timeline;
   CHECK(timeline.map(kVideo, 0xffff'ffd8) == 0xffff'ffd8);
