@@ -43,8 +43,8 @@ class RtmpRelay {
   Task<Error> serve() {
     auto greeted = co_await client_.accept(loop_.in(options_.handshake_timeout));
     if (!greeted) co_return greeted.error();
-    auto asked = co_await rtmp::serve_setup(client_, options_.window_ack,
-                                            loop_.in(options_.request_timeout));
+    auto asked = co_await rtmp::serve_setup(
+        client_, options_.window_ack, loop_.in(options_.request_timeout), rtmp::kInitialChunkSize);
     if (!asked) co_return asked.error();
     request_ = std::move(*asked);
     auto understood = understand();
@@ -94,7 +94,8 @@ class RtmpRelay {
       upstream_ = dialed->upstream->id;
       Connection origin(std::move(dialed->socket), options_.limits);
       auto opened = co_await rtmp::open_stream(origin, request_.connect, options_.window_ack,
-                                               loop_.in(options_.dial.reply_timeout));
+                                               loop_.in(options_.dial.reply_timeout),
+                                               client_.reader().chunk_size());
       if (!opened) {
         dialer.reject(opened.error(), Stage::Setup);
         if (opened.error().code == Errc::Cancelled || opened.error().code == Errc::Denied)
@@ -117,7 +118,7 @@ class RtmpRelay {
   // Passes messages on until the origin's verdict has been given and neither side is inside a
   // message.
   Task<Result<void>> until_verdict(Connection& origin) {
-    match_chunk_size(client_, origin);
+    match_chunk_sizes(origin);
     if (publishes())
       rtmp::send_publish(origin, origin_stream_, request_.stream, request_.arguments);
     else
@@ -194,17 +195,18 @@ class RtmpRelay {
     return name != "_result" && name != "_error" && name != "onFCPublish" && name != "onBWDone";
   }
 
-  // What `to` writes and what `from` reads are one chunk stream soon.
-  static void match_chunk_size(Connection& from, Connection& to) {
-    if (to.out_chunk_size() != from.reader().chunk_size())
-      to.set_chunk_size(from.reader().chunk_size());
+  // What the one writes and what the other reads are one chunk stream soon. So neither side is told
+  // a size of our own before: some clients answer with the same size, and nginx-rtmp loses what it
+  // has received already when a size becomes smaller.
+  void match_chunk_sizes(Connection& origin) {
+    client_.set_chunk_size(origin.reader().chunk_size());
+    origin.set_chunk_size(client_.reader().chunk_size());
   }
 
   Task<Error> move_bytes(Connection& origin) {
     auto passed = co_await client_boundary(origin);
     if (!passed) co_return passed.error();
-    match_chunk_size(origin, client_);
-    match_chunk_size(client_, origin);
+    match_chunk_sizes(origin);
     auto to_client = co_await client_.flush(loop_.in(options_.stall_timeout));
     if (!to_client) co_return to_client.error();
     auto to_origin = co_await origin.flush(loop_.in(options_.stall_timeout));

@@ -55,11 +55,12 @@ std::string_view without_arguments(std::string_view stream) {
 }  // namespace
 
 Task<Result<std::uint32_t>> open_stream(Connection& connection, std::vector<Value> connect,
-                                        std::uint32_t window_ack, Deadline deadline) {
+                                        std::uint32_t window_ack, Deadline deadline,
+                                        std::uint32_t chunk_size) {
   auto greeted = co_await connection.greet(deadline);
   if (!greeted) co_return std::unexpected(greeted.error());
   append_window_ack_size(connection.out(), window_ack);
-  connection.set_chunk_size(kOutChunkSize);
+  connection.set_chunk_size(chunk_size);
   ByteBuffer payload = amf0::encode_all({"connect", kConnectTransaction});
   append_values(payload, connect);
   send_command(connection, 0, payload);

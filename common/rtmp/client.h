@@ -20,10 +20,11 @@ namespace weir::rtmp {
 inline constexpr int kMaxReplies = 64;
 
 // Does the handshake, sends connect with these arguments (the command object first) and, once it is
-// granted, createStream. The id of the new message stream. Errors: Denied with the server's words,
-// Protocol, the connection's.
+// granted, createStream; all in chunks of `chunk_size`. The id of the new message stream. Errors:
+// Denied with the server's words, Protocol, the connection's.
 Task<Result<std::uint32_t>> open_stream(Connection& connection, std::vector<amf0::Value> connect,
-                                        std::uint32_t window_ack, Deadline deadline);
+                                        std::uint32_t window_ack, Deadline deadline,
+                                        std::uint32_t chunk_size = kOutChunkSize);
 
 // Asks; the answer is for the caller to read. `stream` with its arguments; `arguments` follow the
 // name.

@@ -107,7 +107,9 @@ void Connection::command(std::uint32_t stream_id, std::initializer_list<amf0::Va
        amf0::encode_all(values));
 }
 
-void Connection::set_chunk_size(std::uint32_t bytes) { writer_.set_chunk_size(out_, bytes); }
+void Connection::set_chunk_size(std::uint32_t bytes) {
+  if (bytes != writer_.chunk_size()) writer_.set_chunk_size(out_, bytes);
+}
 
 Task<Result<void>> Connection::flush(Deadline deadline) {
   if (out_.empty()) co_return Result<void>{};

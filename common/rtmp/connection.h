@@ -45,6 +45,7 @@ class Connection {
     append(out_, value);
   }
   void user_control(Event event, std::uint32_t value) { append_user_control(out_, event, value); }
+  // Tells the peer, unless it is so already.
   void set_chunk_size(std::uint32_t bytes);
   ByteBuffer& out() { return out_; }
   Task<Result<void>> flush(Deadline deadline);

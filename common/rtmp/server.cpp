@@ -15,10 +15,10 @@ Value info_object(std::string_view level, std::string_view code, std::string_vie
 }
 
 void accept_connect(Connection& connection, const Request& request, double transaction,
-                    std::uint32_t window_ack) {
+                    std::uint32_t window_ack, std::uint32_t chunk_size) {
   append_window_ack_size(connection.out(), window_ack);
   append_set_peer_bandwidth(connection.out(), window_ack, PeerBandwidth::Dynamic);
-  connection.set_chunk_size(kOutChunkSize);
+  connection.set_chunk_size(chunk_size);
   Value server = Value::object();
   server.set("fmsVer", "FMS/3,5,7,7009");  // encoders look for a version from which FCPublish works
   server.set("capabilities", 31);
@@ -67,7 +67,7 @@ Result<std::vector<Value>> decode_command(const Message& message) {
 }
 
 Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_ack,
-                                  Deadline deadline) {
+                                  Deadline deadline, std::uint32_t chunk_size) {
   Request request;
   bool connected = false;
   connection.reader().set_message_limit(kMaxSetupMessage);
@@ -87,7 +87,7 @@ Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_a
                              values->end());
       request.app = request.property("app");
       request.tc_url = request.property("tcUrl");
-      accept_connect(connection, request, transaction, window_ack);
+      accept_connect(connection, request, transaction, window_ack, chunk_size);
       connected = true;
     } else if (!connected) {
       co_return fail(Errc::Protocol, "command before connect: " + name);

@@ -33,10 +33,11 @@ struct Request {
 inline constexpr int kMaxCommands = 64;
 inline constexpr std::uint32_t kMaxSetupMessage = 64 * 1024;
 
-// Answers commands until the client asks to publish or play. What it collects is not flushed after
-// the last command. Errors: Protocol, Limit, and the connection's.
+// Answers commands until the client asks to publish or play, and tells it the chunk size that it
+// will be sent. What it collects is not flushed after the last command. Errors: Protocol, Limit,
+// and the connection's.
 Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_ack,
-                                  Deadline deadline);
+                                  Deadline deadline, std::uint32_t chunk_size = kOutChunkSize);
 
 // onStatus (RTMP 7.2.2). Codes such as "NetStream.Play.StreamNotFound"; level "status" or "error".
 void send_status(Connection& connection, std::uint32_t stream_id, std::string_view level,

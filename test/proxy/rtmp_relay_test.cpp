@@ -439,6 +439,26 @@ TEST_CASE("an origin's media arrives, with and after the verdict, whatever its c
   });
 }
 
+TEST_CASE("each side hears the other's chunk size before media, and none of ours", "[rtmp_relay]") {
+  const std::uint32_t client_size = GENERATE(128u, 4096u);
+  on_a_loop([client_size](Loop& loop) -> Task<void> {
+    std::vector<std::uint32_t> announced;
+    RtmpOrigin origin(loop, grants(),
+                      {.chunk_size = 5000, .chunk_sizes = &announced, .answer = {}});
+    RelayRig rig(loop, {origin.port()});
+    auto client = co_await rig.ask(rtmp::Request::Kind::Publish, "cam", connect_arguments(),
+                                   Values(), client_size);
+    CHECK(client->reader().chunk_size() == rtmp::kInitialChunkSize);
+    co_await next_status(*client);
+    CHECK(client->reader().chunk_size() == 5000);
+    std::vector<std::uint32_t> wanted;
+    if (client_size != rtmp::kInitialChunkSize) wanted.push_back(client_size);
+    CHECK(announced == wanted);
+    client.reset();
+    co_await end_all_others(loop);
+  });
+}
+
 TEST_CASE("megabytes to a slow origin arrive byte for byte", "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {
     std::uint32_t right = 0;

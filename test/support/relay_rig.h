@@ -84,10 +84,11 @@ class RelayRig {
   // A client that has asked, and waits for the verdict.
   Task<std::unique_ptr<Connection>> ask(rtmp::Request::Kind kind, std::string stream,
                                         Values connect_values = connect_arguments(),
-                                        Values arguments = {}) {
+                                        Values arguments = {},
+                                        std::uint32_t chunk_size = rtmp::kOutChunkSize) {
     auto client = co_await connect();
     auto opened = co_await rtmp::open_stream(*client, std::move(connect_values), 2'500'000,
-                                             loop_.in(kPatience));
+                                             loop_.in(kPatience), chunk_size);
     INVARIANT(opened, opened.error().text);
     if (kind == rtmp::Request::Kind::Play)
       rtmp::send_play(*client, *opened, stream, arguments);

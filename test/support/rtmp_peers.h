@@ -118,6 +118,7 @@ inline std::vector<Words> commands_among(const std::vector<Kept>& kept) {
 struct ServerHabits {
   double stream_id = 7;
   std::uint32_t chunk_size = rtmp::kInitialChunkSize;  // announced before the answer to connect
+  std::vector<std::uint32_t>* chunk_sizes = nullptr;   // gets those that the client announces
   // In place of the usual answers to a command, if it gives any.
   std::function<std::optional<std::vector<Words>>(const Words& command)> answer;
 };
@@ -131,6 +132,8 @@ inline Task<Words> serve_by_habit(Connection& client, const ServerHabits& habits
   while (true) {
     auto message = co_await client.read(client.loop().in(kPatience));
     if (!message) co_return Words{};
+    if (habits.chunk_sizes != nullptr && message->header.type == rtmp::Type::SetChunkSize)
+      habits.chunk_sizes->push_back(client.reader().chunk_size());
     if (!rtmp::is_command(*message)) continue;
     const Words command = words_of(*message);
     if (command.name() == "connect" && habits.chunk_size != client.out_chunk_size())
