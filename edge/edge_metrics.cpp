@@ -10,7 +10,7 @@ EdgeMetrics::EdgeMetrics(Metrics& metrics)
       publishers(metrics.gauge("weir_publishers", "Publishers connected.")),
       streams(metrics.gauge("weir_streams", "Streams that this node holds.")),
       metrics_(metrics) {
-  for (const Format format : {Format::Rtmp, Format::Flv}) {
+  for (const Format format : kFormats) {
     const Metrics::Labels labels{{"protocol", std::string(name(format))}};
     of(format) = {
         .joins = &metrics.tally("weir_joins_total", "Viewers that began to watch.", labels),

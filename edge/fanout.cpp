@@ -122,11 +122,16 @@ void Fanout::end(Viewer& viewer) {
 }
 
 void Fanout::say_farewell() {
-  const ByteBuffer goodbye = rtmp::unpublish_messages(rtmp::kMediaStreamId);
+  const ByteBuffer unpublished = rtmp::unpublish_messages(rtmp::kMediaStreamId);
+  const bool leaving = news_.over->code == Errc::Cancelled;
+  ByteBuffer close;
+  websocket::append_close(close,
+                          leaving ? websocket::CloseCode::GoingAway : websocket::CloseCode::Normal);
   for (std::size_t i = viewers_.size(); i-- > 0;) {
     Viewer& viewer = *viewers_[i];
     viewer.set_why(*news_.over);
-    if (viewer.format() == Format::Rtmp) viewer.farewell(goodbye);
+    if (viewer.format() == Format::Rtmp) viewer.farewell(unpublished);
+    if (is_websocket(viewer.format())) viewer.farewell(close);
     end(viewer);
   }
 }

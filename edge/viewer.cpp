@@ -26,6 +26,7 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
       joined_(fanout.loop().now()),
       progress_(joined_),
       reader_(std::move(arrival.reader)),
+      frames_(std::move(arrival.frames)),
       id_(std::move(arrival.id)),
       peer_(arrival.socket->peer()),
       admission_(std::move(arrival.admission)) {
@@ -94,7 +95,8 @@ void Viewer::aside(const ByteBuffer& bytes) {
 
 void Viewer::farewell(const ByteBuffer& bytes) {
   if (blocked_ || cursor_.inside_message()) return;
-  static_cast<void>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+  aside(bytes);  // behind what else waits there
+  static_cast<void>(::send(fd_, aside_->data(), aside_->size(), MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 Clock::duration Viewer::stalled(Clock::time_point now) const {
@@ -132,6 +134,7 @@ bool Viewer::receive() {
 }
 
 Result<void> Viewer::take_in(ByteView input) {
+  if (frames_) return take_frames(input);
   while (reader_) {
     auto message = reader_->next(input);
     if (!message) return std::unexpected(message.error());
@@ -140,6 +143,32 @@ Result<void> Viewer::take_in(ByteView input) {
     if (!obeyed) return obeyed;
   }
   return {};
+}
+
+Result<void> Viewer::take_frames(ByteView input) {
+  while (true) {
+    auto frame = frames_->next(input);
+    ByteBuffer answer;
+    if (!frame) {
+      const bool too_big = frame.error().code == Errc::Limit;
+      websocket::append_close(
+          answer, too_big ? websocket::CloseCode::TooBig : websocket::CloseCode::ProtocolError);
+      farewell(answer);
+      return std::unexpected(frame.error());
+    }
+    if (!*frame) return {};
+    switch ((*frame)->opcode) {
+      case websocket::Opcode::Ping:
+        websocket::append_frame(answer, websocket::Opcode::Pong, (*frame)->payload);
+        aside(answer);
+        break;
+      case websocket::Opcode::Close:
+        websocket::append_frame(answer, websocket::Opcode::Close, (*frame)->payload);
+        farewell(answer);
+        return fail(Errc::Closed, "viewer left");
+      default: break;
+    }
+  }
 }
 
 Result<void> Viewer::obey(const rtmp::Message& message) {

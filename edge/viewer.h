@@ -3,7 +3,8 @@
 // queue, no coroutine and no copy of media per viewer; its Fanout flushes it and ends it.
 //
 // What a viewer sends is read and dropped, but for the few RTMP commands that matter to a live
-// viewer. Our own messages to it (`aside`) go between two messages of the log.
+// viewer, and a WebSocket's pings and its close. Our own messages to it (`aside`) go between two
+// messages of the log.
 //
 // Threading: its Fanout's loop. Bounds: a few hundred bytes, and while a message is cut off the one
 // log block it is in.
@@ -15,6 +16,7 @@
 #include "cache/media_log.h"
 #include "common/io/socket.h"
 #include "common/wire/rtmp_chunk_reader.h"
+#include "common/wire/websocket_frame.h"
 
 namespace weir {
 
@@ -28,6 +30,7 @@ struct Arrival {
   ByteBuffer unread;                          // what came behind its request
   ByteBuffer greeting;                        // goes before the media: the answer to its request
   std::shared_ptr<void> admission;            // given back when the viewer goes
+  std::unique_ptr<websocket::FrameReader> frames = nullptr;  // of a WebSocket client
 };
 
 class Viewer final : private Watcher {
@@ -61,6 +64,7 @@ class Viewer final : private Watcher {
   void on_ready(std::uint32_t events) override;
   bool receive();
   Result<void> take_in(ByteView input);
+  Result<void> take_frames(ByteView input);
   Result<void> obey(const rtmp::Message& message);
   bool send(std::span<const iovec> pieces, std::size_t aside_bytes, const LogView& view);
 
@@ -75,6 +79,7 @@ class Viewer final : private Watcher {
   Clock::time_point progress_;  // when the kernel last took something
   std::unique_ptr<ByteBuffer> aside_;
   std::unique_ptr<rtmp::ChunkReader> reader_;
+  std::unique_ptr<websocket::FrameReader> frames_;
   std::string id_;
   Address peer_;
   std::shared_ptr<void> admission_;

@@ -76,6 +76,9 @@ class Player {
   void say(const rtmp::MessageHeader& header, ByteView payload) {
     ByteBuffer bytes;
     rtmp::ChunkWriter().append(bytes, header, payload);
+    say(bytes);
+  }
+  void say(ByteView bytes) {
     INVARIANT(send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT) ==
               static_cast<ssize_t>(bytes.size()));
   }
@@ -114,8 +117,10 @@ struct StreamRig {
   explicit StreamRig(EdgeOptions given = standalone())
       : options(std::move(given)), window(options.merge_window, options.merge_max) {
     log::init(log::Level::Warn, log::Format::Text);
-    for (const Format format : {Format::Rtmp, Format::Flv}) stream.subscribe(0, 1, format);
+    for (const Format format : {Format::Rtmp, Format::Flv}) want(format);
   }
+
+  void want(Format format) { stream.subscribe(0, 1, format); }
 
   // The Fanout has what the stream has by the end of this turn.
   void ingest(const Packet& packet) { stream.ingest(packet.tag()); }
@@ -125,9 +130,14 @@ struct StreamRig {
                     .id = "viewer",
                     .reader = nullptr,
                     .unread = {},
-                    .greeting = format == Format::Flv ? flv_greeting() : rtmp_greeting(),
+                    .greeting = {},
                     .admission = nullptr};
-    if (format == Format::Rtmp) arrival.reader = std::make_unique<rtmp::ChunkReader>();
+    if (format == Format::Flv) arrival.greeting = flv_greeting();
+    if (format == Format::Rtmp) {
+      arrival.greeting = rtmp_greeting();
+      arrival.reader = std::make_unique<rtmp::ChunkReader>();
+    }
+    if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();
     Player player = connect_player(loop, arrival.socket);
     fanout.admit(format, std::move(arrival));
     return player;

@@ -28,22 +28,55 @@ http {{
     listen 127.0.0.1:{http};
     location /stat {{ rtmp_stat all; }}
     location /files/ {{ alias {directory}/files/; }}
+    {locations}
   }}
 }}
 """
 
 
+# HLS and DASH of the application "live", under the names that its streams have in RTMP.
+SEGMENTS = """
+      hls on; hls_path {directory}/hls/live; hls_fragment 1s; hls_playlist_length 8s;
+      dash on; dash_path {directory}/dash/live; dash_fragment 1s; dash_playlist_length 8s;
+"""
+SEGMENT_LOCATIONS = """
+    types {{
+      application/vnd.apple.mpegurl m3u8;
+      application/dash+xml mpd;
+      video/mp2t ts;
+      video/mp4 m4v m4a;
+    }}
+    location /live/ {{ root {directory}/hls; }}
+    location ~ ^/live/.*\\.(mpd|m4v|m4a)$ {{ root {directory}/dash; }}
+"""
+
+
 class Origin:
-    def __init__(self, scene, name="origin", live=""):
+    """`live`: directives of that application; `segments`: it makes HLS and DASH too."""
+
+    def __init__(self, scene, name="origin", live="", segments=False):
         self.scene, self.name = scene, name
         self.rtmp, self.http = free_port(), free_port()
         self.directory = scene.path(name)
-        self._live = live
         self.service = 0
         os.mkdir(self.directory)
         os.mkdir(os.path.join(self.directory, "files"))
         with open(os.path.join(self.directory, "nginx.conf"), "w") as file:
-            file.write(CONFIG.format(directory=self.directory, rtmp=self.rtmp, http=self.http, live=live))
+            locations = ""
+            if segments:
+                live += SEGMENTS.format(directory=self.directory)
+                locations = SEGMENT_LOCATIONS.format(directory=self.directory)
+                for kind in ("hls", "dash"):
+                    os.makedirs(os.path.join(self.directory, kind, "live"))
+            file.write(
+                CONFIG.format(
+                    directory=self.directory,
+                    rtmp=self.rtmp,
+                    http=self.http,
+                    live=live,
+                    locations=locations,
+                )
+            )
         self.start()
 
     def start(self):
