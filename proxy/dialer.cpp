@@ -6,13 +6,16 @@ namespace weir {
 
 Task<Result<Dialed>> Dialer::next() {
   while (tries_++ < options_.max_tries) {
-    auto route = co_await routing_.route(key_, protocol_, excluded_);
+    auto route = co_await routing_.route(key_, protocol_, excluded_, named_);
+    if (!route && route.error().code == Errc::NotFound) co_return std::unexpected(route.error());
     if (!route) co_return std::unexpected(last_.value_or(route.error()));
+    const bool named = route->named;
     current_ = route->upstream->id;
     excluded_.push_back(current_);
     auto dialed = co_await connect(std::move(*route));
     if (dialed) {
-      routing_.succeeded(current_);
+      // A client chose it, which must not put back in use what others found to be hung.
+      if (!named) routing_.succeeded(current_);
       co_return dialed;
     }
     reject(dialed.error(), Stage::Connect);

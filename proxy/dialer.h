@@ -44,9 +44,11 @@ class Dialer {
         options_(options) {}
 
   // The next upstream that lets itself be connected. When nobody is left, the error is that of the
-  // last one rejected or unreachable, or Unavailable.
+  // last one rejected or unreachable, or Unavailable; NotFound when one that binds is gone.
   Task<Result<Dialed>> next();
 
+  // Asks this one before the stream's own, or instead of them; see Router::route.
+  void name_first(NamedOrigin named) { named_ = std::move(named); }
   // Leaves this one out, though nothing is known against it.
   void skip(std::string id) { excluded_.push_back(std::move(id)); }
   // The one last given did not do. Whether that counts against its health: Router::failed.
@@ -62,6 +64,7 @@ class Dialer {
   std::string key_;
   Protocol protocol_;
   DialOptions options_;
+  std::optional<NamedOrigin> named_;
   std::string current_;                // the one last given
   std::vector<std::string> excluded_;  // and all that were tried or are to be left out
   int tries_ = 0;

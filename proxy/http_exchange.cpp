@@ -6,22 +6,13 @@
 
 #include "common/check.h"
 #include "common/log.h"
-#include "common/wire/http1_via.h"
+#include "proxy/http_forwarding.h"
 
 namespace weir {
 
 namespace {
 
-constexpr std::size_t kMaxRequestId = 64;
 constexpr milliseconds kUploadLinger{1000};
-
-bool is_request_id(std::string_view text) {
-  const auto fits = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("-._").find(c) != std::string_view::npos;
-  };
-  return !text.empty() && text.size() <= kMaxRequestId && std::ranges::all_of(text, fits);
-}
 
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
@@ -32,13 +23,9 @@ int status_for(Errc why) {
     case Errc::Timeout: return 504;
     case Errc::Unavailable:
     case Errc::Cancelled: return 503;
+    case Errc::NotFound: return 404;
     default: return 502;
   }
-}
-
-std::string joined(const http::Headers& headers, std::string_view name, std::string_view last) {
-  return fmt::format("{}{}{}", fmt::join(headers.find_all(name), ", "),
-                     headers.has(name) ? ", " : "", last);
 }
 
 }  // namespace
@@ -67,7 +54,12 @@ Task<bool> HttpExchange::run() {
   }
   auto response = co_await ask();
   if (response) {
-    co_await relay(std::move(*response));
+    if (on_response_) on_response_(*response);
+    const auto playlist = playlist_in(*response);
+    if (playlist)
+      co_await relay_playlist(std::move(*response), *playlist);
+    else
+      co_await relay(std::move(*response));
   } else if (client_.gone()) {
     end_ = "client left";
     keep_ = false;
@@ -83,45 +75,39 @@ Task<bool> HttpExchange::run() {
   co_return keep_;
 }
 
-http::Parsed<void> HttpExchange::prepare() {
-  auto& headers = request_.headers;
-  const auto given = headers.find("X-Request-Id");
-  id_ = given && is_request_id(*given) ? std::string(*given)
-                                       : fmt::format("{:016x}", relay_.random_());
-  if (http::cdn_loop_contains(headers, relay_.options_.node_id)) {
-    log::warn("request came back to us: upstreams form a loop",
-              {{"id", id_}, {"node", relay_.options_.node_id}, {"path", shown_target_}});
-    return http::refuse(508, Errc::Loop, "loop: this node has relayed the request already");
-  }
-  if (request_.method == "CONNECT")
-    return http::refuse(501, Errc::Denied, "CONNECT is not offered");
+Task<bool> HttpExchange::pass_on(HttpAnswer answer) {
+  relay_.tallies_.requests.add();
+  keep_ = keeps_alive_;
+  key_ = std::move(answer.key);
+  id_ = std::move(answer.id);
+  upstream_ = std::move(answer.connection);
+  upstream_of_ = std::move(answer.upstream);
+  endpoint_ = std::move(answer.endpoint);
+  co_await relay(std::move(answer.response));
+  co_await finish();
+  co_return keep_;
+}
 
-  const http::Target target = http::target_of(request_);
-  const std::string host(target.authority);
-  const bool has_query = request_.target.find('?') != std::string::npos;
-  std::string origin_form = fmt::format("{}{}{}", target.path, has_query ? "?" : "", target.query);
-  auto key = http_route_key(host, origin_form);
-  if (!key) return std::unexpected(key.error());
-  key_ = std::move(*key);
-  request_.target = std::move(origin_form);
-  add_forwarding_headers(host);
+http::Parsed<void> HttpExchange::prepare() {
+  id_ = request_id(request_.headers);
+  auto forwarded = forward(request_, {.node_id = relay_.options_.node_id,
+                                      .id = id_,
+                                      .client = client_.socket().peer(),
+                                      .framing = client_.body().framing(),
+                                      .upgrade = upgrade_});
+  if (!forwarded) return std::unexpected(forwarded.error());
+  key_ = std::move(forwarded->key);
+  needs_host_ = forwarded->needs_host;
+  if (relay_.options_.origin_tokens) want_origin();
   return {};
 }
 
-void HttpExchange::add_forwarding_headers(const std::string& host) {
-  auto& headers = request_.headers;
-  http::remove_hop_by_hop(headers, upgrade_ ? http::Upgrade::Keep : http::Upgrade::Remove);
-  http::set_framing(headers, client_.body().framing());
-  request_.minor_version = 1;
-  needs_host_ = host.empty();
-  if (!needs_host_) headers.set("Host", host);
-  headers.set("X-Forwarded-For",
-              joined(headers, "X-Forwarded-For", client_.socket().peer().host()));
-  if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
-  if (!headers.has("X-Forwarded-Host") && !needs_host_) headers.add("X-Forwarded-Host", host);
-  headers.set("X-Request-Id", id_);
-  http::add_via(headers, client_version_, relay_.options_.node_id);
-  http::add_cdn_loop(headers, relay_.options_.node_id);
+void HttpExchange::want_origin() {
+  const bool reads = request_.method == "GET" || request_.method == "HEAD";
+  for_playlist_ = reads && !has_body_ && names_playlist(request_.target);
+  if (for_playlist_) ask_for_whole(request_.headers);
+  auto token = take_origin_token(request_.target);
+  if (token) named_ = NamedOrigin{.token = std::move(*token), .binds = !for_playlist_};
 }
 
 bool HttpExchange::may_retry() const {
@@ -134,9 +120,28 @@ milliseconds HttpExchange::reply_timeout() const {
 }
 
 Task<Result<http::Response>> HttpExchange::ask() {
+  auto response = co_await ask_origins();
+  if (!response) co_return std::move(response);
+  const bool elsewhere = co_await moved_on(response->status);
+  if (!elsewhere) co_return std::move(response);
+  drop_upstream();
+  auto second = co_await ask_origins();
+  co_return std::move(second);
+}
+
+Task<bool> HttpExchange::moved_on(int status) {
+  const bool missing = status == 404 || status == 410;
+  if (!missing || !named_ || named_->binds || !may_retry()) co_return false;
+  named_.reset();
+  auto route = co_await relay_.routing_.route(key_, Protocol::Http, {});
+  co_return route && route->upstream->id != upstream_of_->id;
+}
+
+Task<Result<http::Response>> HttpExchange::ask_origins() {
   auto pooled = co_await ask_pooled();
   if (pooled) co_return std::move(*pooled);
   Dialer dialer(relay_.routing_, relay_.resolver_, key_, Protocol::Http, relay_.options_.dial);
+  if (named_) dialer.name_first(*named_);
   std::optional<Error> last;
   while (true) {
     auto dialed = co_await dialer.next();
@@ -160,7 +165,7 @@ Task<Result<http::Response>> HttpExchange::ask() {
 // Only for what may be asked twice, as an origin may hang up just when it is asked.
 Task<std::optional<Result<http::Response>>> HttpExchange::ask_pooled() {
   if (relay_.pool_.empty() || upgrade_ || !may_retry()) co_return std::nullopt;
-  auto route = co_await relay_.routing_.route(key_, Protocol::Http, {});
+  auto route = co_await relay_.routing_.route(key_, Protocol::Http, {}, named_);
   if (!route) co_return std::nullopt;
   for (const Endpoint& endpoint : route->endpoints()) {
     upstream_ = relay_.pool_.take(endpoint);
@@ -180,7 +185,9 @@ Task<std::optional<Result<http::Response>>> HttpExchange::ask_pooled() {
 Task<Result<http::Response>> HttpExchange::attempt() {
   if (needs_host_) request_.headers.set("Host", to_string(endpoint_));
   if (!has_body_ && !upgrade_) client_.close_when_gone(&upstream_->socket());
-  auto sent = co_await upstream_->send(request_, relay_.loop_.in(reply_timeout()));
+  http::Request request = request_;
+  if (for_playlist_) release_tags(request.headers, origin_token(upstream_of_->id));
+  auto sent = co_await upstream_->send(std::move(request), relay_.loop_.in(reply_timeout()));
   // An origin that does not read may have answered all the same.
   if (!sent && sent.error().code != Errc::Reset) co_return std::unexpected(sent.error());
   asked_at_ = relay_.loop_.now();
@@ -239,23 +246,16 @@ Task<void> HttpExchange::relay(http::Response response) {
   const bool until_close = framing.kind == http::BodyFraming::UntilClose;
   const bool chunked = framing.kind == http::BodyFraming::Chunked;
   const bool unchunk = chunked && client_version_ == 0;
-  keep_ = keep_ && client_.body().ended() && !until_close && !unchunk;
-  http::remove_hop_by_hop(response.headers);
-  http::set_framing(response.headers,
-                    unchunk ? http::BodyFraming{http::BodyFraming::UntilClose, 0} : framing);
-  response.minor_version = 1;
-  if (!keep_) response.headers.add("Connection", "close");
-  if (keep_ && client_version_ == 0) response.headers.add("Connection", "keep-alive");
-  if (relay_.options_.cors && !response.headers.has("Access-Control-Allow-Origin"))
-    response.headers.add("Access-Control-Allow-Origin", "*");
-  status_ = response.status;
-  std::string head;
-  http::write(response, head);
+  if (for_playlist_ && response.status == 304)
+    bind_validators(response.headers, origin_token(upstream_of_->id), true);
+  std::string head = head_of(
+      std::move(response), unchunk ? http::BodyFraming{http::BodyFraming::UntilClose, 0} : framing);
 
-  // What may last long holds its route.
+  // What may last long holds its route, unless a token and not the route led here.
   std::optional<RouteUse> use;
   auto end_origin = [this] { upstream_->socket().close(); };
-  if (until_close || chunked) use.emplace(relay_.routing_, key_, upstream_of_->id, end_origin);
+  if ((until_close || chunked) && !named_)
+    use.emplace(relay_.routing_, key_, upstream_of_->id, end_origin);
   const PumpOptions options{.idle = relay_.options_.origin_idle,
                             .stall = relay_.options_.stall,
                             .tally = &relay_.tallies_.bytes_to_clients};
@@ -268,10 +268,80 @@ Task<void> HttpExchange::relay(http::Response response) {
   }
 }
 
-// For a client that does not know chunks.
+std::string HttpExchange::head_of(http::Response response, http::BodyFraming framing) {
+  keep_ = keep_ && client_.body().ended() && framing.kind != http::BodyFraming::UntilClose;
+  http::remove_hop_by_hop(response.headers);
+  http::set_framing(response.headers, framing);
+  response.minor_version = 1;
+  if (!keep_) response.headers.add("Connection", "close");
+  if (keep_ && client_version_ == 0) response.headers.add("Connection", "keep-alive");
+  if (relay_.options_.cors && !response.headers.has("Access-Control-Allow-Origin"))
+    response.headers.add("Access-Control-Allow-Origin", "*");
+  status_ = response.status;
+  std::string head;
+  http::write(response, head);
+  return head;
+}
+
+// The one that is to be bound, if any.
+std::optional<PlaylistType> HttpExchange::playlist_in(const http::Response& response) const {
+  const bool reads = request_.method == "GET" || request_.method == "HEAD";
+  if (!relay_.options_.origin_tokens || !reads || has_body_) return std::nullopt;
+  return playlist_type(request_.target, response);
+}
+
+Task<void> HttpExchange::relay_playlist(http::Response response, PlaylistType type) {
+  if (request_.method == "HEAD") {
+    bind_validators(response.headers, origin_token(upstream_of_->id), for_playlist_);
+    response.headers.remove("Content-Length");
+    co_await relay(std::move(response));
+    co_return;
+  }
+  auto body = co_await read_playlist(*upstream_, relay_.loop_.in(relay_.options_.origin_idle));
+  if (!body) {
+    end_ = client_.gone() ? "client left" : "origin: " + body.error().text;
+    co_await answer(status_for(body.error().code), "broken playlist: " + body.error().text);
+    co_return;
+  }
+  bind(*body, type, response.headers);
+  http::BodyFraming framing = upstream_->body().framing();
+  if (body->whole)
+    framing = {http::BodyFraming::Length, body->text.size()};
+  else if (framing.kind == http::BodyFraming::Chunked)
+    framing = {http::BodyFraming::UntilClose, 0};
+  std::string head = head_of(std::move(response), framing);
+  head += body->text;
+  const PumpOptions options{.idle = relay_.options_.origin_idle,
+                            .stall = relay_.options_.stall,
+                            .tally = &relay_.tallies_.bytes_to_clients};
+  auto end = co_await relay_content(std::move(head), options);
+  note_end(end);
+}
+
+// The text and its validators, or neither.
+void HttpExchange::bind(PlaylistBody& body, PlaylistType type, http::Headers& headers) const {
+  const std::string token = origin_token(upstream_of_->id);
+  const auto host = needs_host_ ? std::nullopt : request_.headers.find("Host");
+  const OriginUris uris(token, host.value_or(""), upstream_of_->at(Protocol::Http));
+  auto bound = body.whole ? bind_playlist(body.text, type, uris)
+                          : fail(Errc::Limit, fmt::format("more than {} bytes", kMaxPlaylist));
+  if (!bound) {
+    log::warn("playlist left as it is",
+              {{"id", id_}, {"path", shown_target_}, {"error", bound.error().text}});
+    return;
+  }
+  body.text = std::move(*bound);
+  bind_validators(headers, token, for_playlist_);
+}
+
+// What is left of the body, without the chunks that it may come in.
 Task<PumpEnd> HttpExchange::relay_content(std::string head, PumpOptions options) {
   PumpEnd end;
   auto sent = co_await client_.socket().write(as_bytes(head), relay_.loop_.in(options.stall));
+  if (sent) {
+    end.bytes = head.size();
+    options.tally->add(head.size());
+  }
   while (sent) {
     auto piece = co_await upstream_->read_body(relay_.loop_.in(options.idle));
     if (!piece) {
@@ -298,7 +368,8 @@ Task<void> HttpExchange::relay_upgrade(http::Response response) {
   response.minor_version = 1;
   http::write(response, head);
   head += as_text(upstream_->unread());
-  const RouteUse use(relay_.routing_, key_, upstream_of_->id);
+  std::optional<RouteUse> use;
+  if (!named_) use.emplace(relay_.routing_, key_, upstream_of_->id);
   auto granted = co_await client_.write(std::move(head), relay_.loop_.in(relay_.options_.stall));
   if (!granted) {
     end_ = "client: " + granted.error().text;

@@ -9,6 +9,9 @@
 // stream without end. A WebSocket is bytes both ways once the origin has agreed to it. A client
 // that leaves ends the request at the origin.
 //
+// Playlists and manifests alone are read, so that whatever they lead to comes from the same origin
+// (playlist_relay.h).
+//
 // Another origin is tried only while nothing has been answered: after a refused or timed out
 // connect always, else for safe methods without a body. An origin that is slow or hangs up without
 // an answer is passed over, not ejected: any client can ask for what makes it so.
@@ -17,26 +20,27 @@
 // Bounds: per connection those of http::Connection and pump(), and HttpPoolLimits.
 #pragma once
 
-#include <random>
 #include <string>
 
 #include "common/http/server_connection.h"
+#include "common/http/static_files.h"
 #include "common/metrics.h"
-#include "proxy/dialer.h"
-#include "proxy/http_upstream_pool.h"
+#include "proxy/http_call.h"
 
 namespace weir {
 
 struct HttpRelayOptions {
   std::string node_id = "weir";  // in Via and CDN-Loop: a token or host[:port]
-  DialOptions dial;
+  DialOptions dial = {};
   milliseconds blocking_reply_timeout{20'000};  // for an LL-HLS blocking reload (_HLS_msn)
   milliseconds origin_idle{60'000};             // an origin may be silent for so long inside a body
   milliseconds stall{10'000};                   // a receiver may take nothing for so long
-  http::ServerTimes times;
-  http::Limits limits;
-  HttpPoolLimits pool;
+  http::ServerTimes times = {};
+  http::Limits limits = {};
+  HttpPoolLimits pool = {};
   bool cors = false;  // Access-Control-Allow-Origin: * where the origin says nothing
+  const http::StaticFiles* files = nullptr;  // go before any origin
+  bool origin_tokens = false;  // URIs of playlists name their origin, requests are sent there
 };
 
 struct HttpRelayTallies {
@@ -55,7 +59,10 @@ class HttpRelay {
   // The whole life of a client's connection.
   Task<void> serve(std::unique_ptr<Socket> client);
 
-  const HttpUpstreamPool& pool() const { return pool_; }
+  HttpUpstreamPool& pool() { return pool_; }
+  const HttpRelayOptions& options() const { return options_; }
+  // For those who ask the same origins for themselves.
+  HttpCall::Context calls() { return {loop_, routing_, resolver_, pool_, options_.dial}; }
 
  private:
   friend class HttpExchange;
@@ -66,12 +73,6 @@ class HttpRelay {
   HttpRelayOptions options_;
   HttpRelayTallies tallies_;
   HttpUpstreamPool pool_;
-  std::mt19937_64 random_;
 };
-
-// The key by which a request is routed: its stream's. A path that names no stream, such as "/", has
-// the key vhost + path, so that it too stays with one origin; one too long to be a key, a hash of
-// it. Refusals: 400 for paths that climb or hide a slash, and for a host that is none.
-http::Parsed<std::string> http_route_key(std::string_view host, std::string_view target);
 
 }  // namespace weir

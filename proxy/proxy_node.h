@@ -24,7 +24,7 @@ class ProxyNode {
   };
   struct Options {
     RtmpRelayOptions rtmp;
-    HttpRelayOptions http;
+    HttpRelayOptions http{.origin_tokens = true};
   };
 
   // REQUIRES: the loops run, and outlive this.

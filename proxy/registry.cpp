@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/origin_token.h"
+
 namespace weir {
 
 Registry::Registry(RegistryOptions options) : options_(options) {}
@@ -16,6 +18,7 @@ Result<void> Registry::configure(Upstream upstream) {
     return fail(Errc::Limit, fmt::format("more than {} upstreams", options_.max));
   upstream.knowledge = Knowledge::Configured;
   std::string id = upstream.id;
+  ids_.emplace(origin_token(id), id);
   entries_.emplace(std::move(id),
                    Entry{.upstream = std::make_shared<const Upstream>(std::move(upstream))});
   return {};
@@ -32,6 +35,7 @@ Result<Registry::Heard> Registry::heartbeat(const Registration& registration, Ti
   }
 
   if (found == entries_.end() || !alive(found->second, now)) {
+    ids_.emplace(origin_token(registration.server), registration.server);
     entries_[registration.server] = {
         .upstream = std::make_shared<const Upstream>(registration.upstream()), .heard = now};
     return Heard::Added;
@@ -87,6 +91,7 @@ std::vector<std::string> Registry::expire(TimePoint now) {
   std::erase_if(entries_, [&](const auto& item) {
     if (alive(item.second, now)) return false;
     gone.push_back(item.first);
+    ids_.erase(origin_token(item.first));
     return true;
   });
   return gone;
@@ -116,6 +121,11 @@ std::vector<UpstreamPtr> Registry::candidates(Protocol protocol, TimePoint now,
 const Registry::Entry* Registry::find(const std::string& id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : &found->second;
+}
+
+const Registry::Entry* Registry::find_named(const std::string& token) const {
+  const auto found = ids_.find(token);
+  return found == ids_.end() ? nullptr : find(found->second);
 }
 
 bool Registry::alive(const Entry& entry, TimePoint now) const {

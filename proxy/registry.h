@@ -30,6 +30,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/error.h"
@@ -84,6 +85,8 @@ class Registry {
                                       std::span<const std::string> exclude = {}) const;
 
   const Entry* find(const std::string& id) const;
+  // By its origin_token().
+  const Entry* find_named(const std::string& token) const;
   bool alive(const Entry& entry, TimePoint now) const;
   static bool ejected(const Entry& entry, TimePoint now);
 
@@ -92,6 +95,7 @@ class Registry {
  private:
   RegistryOptions options_;
   std::map<std::string, Entry> entries_;
+  std::unordered_map<std::string, std::string> ids_;  // by token
 };
 
 }  // namespace weir

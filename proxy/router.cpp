@@ -43,10 +43,17 @@ Result<void> Router::configure(Upstream upstream) {
 }
 
 Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint now,
-                            std::span<const std::string> exclude) {
+                            std::span<const std::string> exclude,
+                            const std::optional<NamedOrigin>& named) {
   const auto excluded = [&](const std::string& id) {
     return std::ranges::find(exclude, id) != exclude.end();
   };
+  if (named) {
+    UpstreamPtr wanted = find_named(*named, protocol, now);
+    if (wanted && !excluded(wanted->id))
+      return Route{.upstream = std::move(wanted), .protocol = protocol, .named = true};
+    if (named->binds) return fail(Errc::NotFound, "the origin that this URI names is gone");
+  }
   const auto stored = routes_->find(key, now);
   bool stays = stored && follows(key, *stored, protocol, now);
   if (stays) {
@@ -81,6 +88,13 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
   const Registry::Entry* first = registry_.find(claimed->upstream);
   if (first && first->upstream->speaks(protocol)) return Route{first->upstream, protocol};
   return Route{chosen, protocol};
+}
+
+UpstreamPtr Router::find_named(const NamedOrigin& named, Protocol protocol, TimePoint now) const {
+  const Registry::Entry* entry = registry_.find_named(named.token);
+  if (!entry || !registry_.alive(*entry, now) || !entry->upstream->speaks(protocol)) return nullptr;
+  if (!named.binds && Registry::ejected(*entry, now)) return nullptr;
+  return entry->upstream;
 }
 
 // Whether a remembered route is still the one to take.

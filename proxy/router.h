@@ -31,6 +31,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -38,6 +39,7 @@
 
 #include "common/error.h"
 #include "proxy/balancer.h"
+#include "proxy/origin_token.h"
 #include "proxy/registry.h"
 #include "proxy/route_store.h"
 #include "proxy/upstream.h"
@@ -57,6 +59,7 @@ struct Route {
   UpstreamPtr upstream;
   Protocol protocol = Protocol::Rtmp;
   bool remembered = true;  // false: only tried, the stream's route leads elsewhere
+  bool named = false;      // the request named it: the stream's route was not asked
 
   // In the order to try them; never empty.
   const std::vector<Endpoint>& endpoints() const { return upstream->at(protocol); }
@@ -71,9 +74,12 @@ class Router {
   Result<void> configure(Upstream upstream);
 
   // `exclude` names the upstreams that this request tried already. Errc::Unavailable when nobody is
-  // left.
+  // left. `named`, if given, is asked first: a preferred one while it is in use; one that binds in
+  // any case, and when it is gone or excluded nobody is, which is Errc::NotFound. What a request
+  // names leaves no trace in the stream's route, for any client can write a token.
   Result<Route> route(const std::string& key, Protocol protocol, TimePoint now,
-                      std::span<const std::string> exclude = {});
+                      std::span<const std::string> exclude = {},
+                      const std::optional<NamedOrigin>& named = std::nullopt);
 
   // `id` really has the stream: its route leads there from now on. Errc::NotFound when `id` is
   // gone.
@@ -111,6 +117,7 @@ class Router {
   // Live sessions of one stream by upstream: nearly always one element.
   using Sessions = std::map<std::string, std::size_t>;
 
+  UpstreamPtr find_named(const NamedOrigin& named, Protocol protocol, TimePoint now) const;
   bool in_session(const std::string& key, const std::string& id) const;
   bool follows(const std::string& key, const StoredRoute& stored, Protocol protocol,
                TimePoint now) const;

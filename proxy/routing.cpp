@@ -41,9 +41,10 @@ Task<void> Routing::run() {
 }
 
 Task<Result<Route>> Routing::route(std::string key, Protocol protocol,
-                                   std::vector<std::string> exclude) {
-  auto question = Call(home_, [this, &key, protocol, &exclude] {
-    return router_.route(key, protocol, home_.now(), exclude);
+                                   std::vector<std::string> exclude,
+                                   std::optional<NamedOrigin> named) {
+  auto question = Call(home_, [this, &key, protocol, &exclude, &named] {
+    return router_.route(key, protocol, home_.now(), exclude, named);
   });
   auto answer = co_await question;
   co_return answer;

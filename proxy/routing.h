@@ -25,7 +25,8 @@ class Routing {
   Task<void> run();
 
   // As Router's, at the time of their arrival.
-  Task<Result<Route>> route(std::string key, Protocol protocol, std::vector<std::string> exclude);
+  Task<Result<Route>> route(std::string key, Protocol protocol, std::vector<std::string> exclude,
+                            std::optional<NamedOrigin> named = std::nullopt);
   void confirmed(std::string key, std::string id);
   void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);

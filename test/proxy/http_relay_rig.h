@@ -123,6 +123,8 @@ class HttpRig {
     });
   }
 
+  std::uint16_t port() const { return listener_->port(); }
+
   Task<std::unique_ptr<Socket>> connect() {
     const auto to = *Address::parse("127.0.0.1", listener_->port());
     auto socket = co_await Socket::connect(loop_, to, loop_.in(std::chrono::seconds(5)));

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "proxy/http_forwarding.h"
 #include "test/proxy/http_relay_rig.h"
 
 using namespace weir;

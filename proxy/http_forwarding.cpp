@@ -1,0 +1,88 @@
+#include "proxy/http_forwarding.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <random>
+
+#include "common/log.h"
+#include "common/stream_key.h"
+#include "common/wire/http1_via.h"
+#include "proxy/upstream.h"
+
+namespace weir {
+
+namespace {
+
+constexpr std::size_t kMaxRequestId = 64;
+
+bool is_request_id(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("-._").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && text.size() <= kMaxRequestId && std::ranges::all_of(text, fits);
+}
+
+std::string joined(const http::Headers& headers, std::string_view name, std::string_view last) {
+  return fmt::format("{}{}{}", fmt::join(headers.find_all(name), ", "),
+                     headers.has(name) ? ", " : "", last);
+}
+
+void add_headers(http::Request& request, const std::string& host, const ForwardedFor& how) {
+  http::Headers& headers = request.headers;
+  const int client_version = std::exchange(request.minor_version, 1);
+  http::remove_hop_by_hop(headers, how.upgrade ? http::Upgrade::Keep : http::Upgrade::Remove);
+  http::set_framing(headers, how.framing);
+  if (!host.empty()) headers.set("Host", host);
+  headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", how.client.host()));
+  if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
+  if (!headers.has("X-Forwarded-Host") && !host.empty()) headers.add("X-Forwarded-Host", host);
+  headers.set("X-Request-Id", how.id);
+  http::add_via(headers, client_version, how.node_id);
+  http::add_cdn_loop(headers, how.node_id);
+}
+
+}  // namespace
+
+std::string request_id(const http::Headers& headers) {
+  const auto given = headers.find("X-Request-Id");
+  if (given && is_request_id(*given)) return std::string(*given);
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return fmt::format("{:016x}", random());
+}
+
+http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how) {
+  if (http::cdn_loop_contains(request.headers, how.node_id)) {
+    log::warn("request came back to us: upstreams form a loop",
+              {{"id", how.id}, {"node", how.node_id}, {"path", log::redact_args(request.target)}});
+    return http::refuse(508, Errc::Loop, "loop: this node has relayed the request already");
+  }
+  if (request.method == "CONNECT") return http::refuse(501, Errc::Denied, "CONNECT is not offered");
+
+  const http::Target target = http::target_of(request);
+  const std::string host(target.authority);
+  const bool has_query = request.target.find('?') != std::string::npos;
+  std::string origin_form = fmt::format("{}{}{}", target.path, has_query ? "?" : "", target.query);
+  auto key = http_route_key(host, origin_form);
+  if (!key) return std::unexpected(key.error());
+  request.target = std::move(origin_form);
+  add_headers(request, host, how);
+  return Forwarding{.key = std::move(*key), .needs_host = host.empty()};
+}
+
+http::Parsed<std::string> http_route_key(std::string_view host, std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const auto stream =
+      path == "*" ? fail(Errc::NotFound, "no stream") : stream_from_http(host, target);
+  if (stream) return stream->key();
+  if (stream.error().code == Errc::Protocol)
+    return http::refuse(400, Errc::Protocol, stream.error().text);
+  const auto any = stream_from_http(host, "/any/stream");
+  if (!any) return http::refuse(400, any.error().code, any.error().text);
+  if (stream.error().code == Errc::Limit)
+    return fmt::format("{}/#{:x}", any->vhost, stable_hash(path));
+  return fmt::format("{}{}{}", any->vhost, path.starts_with('/') ? "" : "/", path);
+}
+
+}  // namespace weir

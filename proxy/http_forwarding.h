@@ -1,0 +1,43 @@
+// proxy/http_forwarding.h
+// A client's request as it goes to an origin: what belongs to one hop is gone, and who forwards it,
+// for whom and by which way is added.
+//
+// Threading: any thread. Bounds: the request's.
+#pragma once
+
+#include <string>
+
+#include "common/io/address.h"
+#include "common/wire/http1.h"
+#include "common/wire/http1_line.h"
+
+namespace weir {
+
+// Who forwards, and for whom.
+struct ForwardedFor {
+  std::string_view node_id;  // in Via and CDN-Loop
+  std::string_view id;       // request_id()
+  const Address& client;
+  http::BodyFraming framing = {};
+  bool upgrade = false;
+};
+
+// Where a forwarded request goes.
+struct Forwarding {
+  std::string key;          // http_route_key()
+  bool needs_host = false;  // Host is the origin's endpoint, for the client named none
+};
+
+// The client's X-Request-Id if it is fit for logs, else a new one.
+std::string request_id(const http::Headers& headers);
+
+// Turns `request` into what is sent, in origin form; leaves it alone when it is refused. Refusals:
+// 400 as http_route_key(), 501 for CONNECT, 508 for a request that has been here before.
+http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how);
+
+// The key by which a request is routed: its stream's. A path that names no stream, such as "/", has
+// the key vhost + path, so that it too stays with one origin; one too long to be a key, a hash of
+// it. Refusals: 400 for paths that climb or hide a slash, and for a host that is none.
+http::Parsed<std::string> http_route_key(std::string_view host, std::string_view target);
+
+}  // namespace weir

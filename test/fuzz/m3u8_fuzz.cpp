@@ -1,0 +1,23 @@
+// Any bytes as a playlist: bound to an origin once and for all, and what a cache reads in it stays.
+#include "common/wire/m3u8.h"
+
+#include "common/bytes.h"
+#include "test/fuzz/origin_rewriting_oracle.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace weir;
+  const std::string_view text = as_text(ByteView(data, size));
+  const m3u8::Limits limits{.bytes = 65536, .lines = 64, .line_bytes = 4096};
+  const auto rewrite = [&](std::string_view document, const UriRewriter& rewriter) {
+    return m3u8::rewrite(document, rewriter, limits);
+  };
+  test::check_rewriting(text, rewrite);
+  const auto facts = m3u8::inspect(text, limits);
+  const auto bound = rewrite(
+      text, [](std::string_view uri, UriUse use) { return test::tier(false).bind(uri, use); });
+  INVARIANT(facts.has_value() == bound.has_value());
+  if (!facts) return 0;
+  const auto later = m3u8::inspect(*bound, limits);
+  INVARIANT(later ? *later == *facts : later.error().code == Errc::Limit);
+  return 0;
+}
