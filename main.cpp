@@ -44,7 +44,16 @@ DialOptions dial_options(const Config& config) {
           .reply_timeout = config.duration("origin.reply_timeout")};
 }
 
-EdgeOptions edge_options(const Config& config, const std::string& node) {
+std::optional<http::StaticFiles> open_files(const Config& config) {
+  const std::string& root = config.text("http.root");
+  if (root.empty()) return std::nullopt;
+  auto files = http::StaticFiles::open(root, config.duration("viewer.stall_timeout"));
+  if (!files) throw ConfigError("http.root: " + files.error().text);
+  return std::move(*files);
+}
+
+EdgeOptions edge_options(const Config& config, const std::string& node,
+                         const http::StaticFiles* files) {
   EdgeOptions options;
   options.node_id = node;
   options.standalone = config.upstreams().empty();
@@ -76,10 +85,27 @@ EdgeOptions edge_options(const Config& config, const std::string& node) {
   options.window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack"));
   options.rtmp = rtmp_limits(config);
   options.dial = dial_options(config);
+  options.cache_memory = config.size("cache.memory");
+  options.cache.node_id = node;
+  options.cache.object_max = config.size("cache.object_max");
+  options.cache.policy = {.segment_ttl = config.duration("cache.segment_ttl"),
+                          .playlist_ttl = config.duration("cache.playlist_ttl"),
+                          .error_ttl = config.duration("cache.error_ttl")};
+  for (const auto argument : http::split_list(config.text("cache.ignore_args")))
+    options.cache.ignored_arguments.emplace_back(argument);
+  options.cache.purge_token = config.text("cache.purge_token");
+  options.cache.hold = config.duration("cache.hold");
+  options.cache.stall = options.stall_timeout;
+  options.cache.cors = config.boolean("http.cors");
+  options.http_limits.head = config.size("http.max_head");
+  options.disk.folder = config.text("cache.path");
+  options.disk.size = config.size("cache.disk");
+  options.files = files;
   return options;
 }
 
-ProxyNode::Options proxy_options(const Config& config, const std::string& node) {
+ProxyNode::Options proxy_options(const Config& config, const std::string& node,
+                                 const http::StaticFiles* files) {
   ProxyNode::Options options;
   options.rtmp = {.node_id = node,
                   .max_hops = static_cast<int>(config.integer("edge.max_hops")),
@@ -90,6 +116,7 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node) 
                   .limits = rtmp_limits(config),
                   .dial = dial_options(config)};
   options.http.node_id = node;
+  options.http.files = files;
   options.http.dial = dial_options(config);
   options.http.stall = config.duration("viewer.stall_timeout");
   options.http.times.head = config.duration("http.head_timeout");
@@ -229,6 +256,8 @@ int run(const Config& config) {
   for (const auto& warning : config.warnings()) log::warn(warning);
   const std::string node = config.text("node.id").empty() ? random_id() : config.text("node.id");
   const bool edge = config.text("role") == "edge";
+  const auto files = open_files(config);
+  const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
   const OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
                         .http = open_tcp("listen.http", config.listen("listen.http"), workers)};
@@ -253,11 +282,13 @@ int run(const Config& config) {
   std::unique_ptr<EdgeNode> edge_node;
   std::unique_ptr<ProxyNode> proxy_node;
   if (edge)
-    edge_node = std::make_unique<EdgeNode>(loops, edge_options(config, node), routing, admission,
-                                           metrics, EdgeNode::Ports{ports.rtmp, ports.http});
+    edge_node =
+        std::make_unique<EdgeNode>(loops, edge_options(config, node, served), routing, admission,
+                                   metrics, EdgeNode::Ports{ports.rtmp, ports.http});
   else
-    proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node), routing, admission,
-                                             metrics, ProxyNode::Ports{ports.rtmp, ports.http});
+    proxy_node =
+        std::make_unique<ProxyNode>(loops, proxy_options(config, node, served), routing, admission,
+                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http});
   not_ready = nullptr;
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});

@@ -25,6 +25,7 @@ constexpr Section kSections[] = {
     {"edge", "Pulling streams and serving them to many."},
     {"viewer", "Bounds of one viewer."},
     {"publisher", "Bounds of one publisher."},
+    {"cache", "What an edge keeps of what it fetches over HTTP: playlists, segments, anything."},
     {"rtmp", "Bounds of RTMP connections."},
     {"http", "Bounds of HTTP connections, and files."},
     {"limits", "Bounds of the whole process."},
@@ -139,6 +140,34 @@ constexpr Option kOptions[] = {
     {"publisher.stale", Kind::Duration, "3s", "0..10m",
      "A publisher silent for this long may be displaced by a new one of the same stream."},
 
+    {"cache.memory", Kind::Size, "256MiB", "1MiB..1TiB", "Memory for it.", "", Roles::Edge},
+    {"cache.object_max", Kind::Size, "64MiB", "64KiB..4GiB",
+     "What is larger is passed on and not kept.", "", Roles::Edge},
+    {"cache.path", Kind::Text, "", "",
+     "A folder of its own, on a local disk, for what memory has no room for; it is still there "
+     "after a restart. Empty: memory only. A full or failing disk costs hits and nothing else.",
+     "", Roles::Edge},
+    {"cache.disk", Kind::Size, "10GiB", "16MiB..64TiB", "The most that cache.path may take.", "",
+     Roles::Edge},
+    {"cache.segment_ttl", Kind::Duration, "60s", "0..24h",
+     "How long a segment is good whose origin does not say.", "", Roles::Edge},
+    {"cache.playlist_ttl", Kind::Duration, "1s", "0..1h",
+     "The same for playlists and manifests that do not tell how often they change; those that do "
+     "are good for half of that time.",
+     "", Roles::Edge},
+    {"cache.error_ttl", Kind::Duration, "1s", "0..1h",
+     "The same for what is not found, and its like.", "", Roles::Edge},
+    {"cache.hold", Kind::Duration, "20s", "100ms..5m",
+     "How long an origin may hold back a playlist or a part that does not exist yet.", "",
+     Roles::Edge},
+    {"cache.ignore_args", Kind::Text, "", "",
+     "Names of arguments, with commas between them, that name a viewer and not the content: "
+     "requests that differ only there share one response.",
+     "", Roles::Edge},
+    {"cache.purge_token", Kind::Secret, "", "",
+     "Who sends it (Authorization: Bearer) may PURGE a path, or all that begin with one: /live/*.",
+     "", Roles::Edge},
+
     {"rtmp.handshake_timeout", Kind::Duration, "10s", "100ms..5m", "For the whole handshake."},
     {"rtmp.request_timeout", Kind::Duration, "10s", "100ms..5m",
      "From the handshake to the request to publish or play."},
@@ -149,8 +178,13 @@ constexpr Option kOptions[] = {
 
     {"http.head_timeout", Kind::Duration, "10s", "100ms..5m", "For a whole request head."},
     {"http.max_head", Kind::Size, "32KiB", "1KiB..1MiB", "The largest request or response head."},
+    {"http.cors", Kind::Boolean, "on", "",
+     "Lets web pages of any site play, where the origin does not say which may.", "", Roles::Edge},
     {"http.root", Kind::Text, "", "",
-     "A folder of files to serve beside the streams. Not served yet; accepted.",
+     "A folder with the files of a web page to serve beside the streams: GET and HEAD, index.html "
+     "for a folder. A file that is there goes before a stream or an origin's path of its name, all "
+     "other paths are as without it. Names that begin with a dot are not served, nor is what lies "
+     "outside, wherever a symbolic link leads.",
      "PROXY_STATIC_FILES"},
 
     {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},

@@ -5,13 +5,48 @@
 
 namespace weir {
 
+namespace {
+
+HttpRelayOptions relay_options(const EdgeOptions& options) {
+  HttpRelayOptions relay;
+  relay.node_id = options.node_id;
+  relay.dial = options.dial;
+  relay.blocking_reply_timeout = options.cache.hold;
+  relay.stall = options.stall_timeout;
+  relay.times.head = options.head_timeout;
+  relay.limits = options.http_limits;
+  relay.cors = options.cache.cors;
+  return relay;
+}
+
+HttpRelayTallies relay_tallies(Metrics& registry) {
+  const auto bytes = [&registry](const char* direction) -> Tally& {
+    return registry.tally("weir_relayed_bytes_total",
+                          "Bytes relayed, down to clients and up to origins.",
+                          {{"protocol", "http"}, {"direction", direction}});
+  };
+  return {
+      .requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
+      .failures =
+          registry.tally("weir_http_failures_total", "HTTP requests that no origin answered."),
+      .reused = registry.tally("weir_http_reused_total", "HTTP requests over a pooled connection."),
+      .bytes_to_clients = bytes("down"),
+      .bytes_to_origins = bytes("up")};
+}
+
+}  // namespace
+
 struct EdgeNode::PerLoop {
-  PerLoop(Loop& on, const EdgeOptions& options, Routing& routing, Metrics& registry)
+  PerLoop(Loop& on, const EdgeOptions& options, Routing& routing, HttpStore& store,
+          ObjectTier* tier, Metrics& registry)
       : loop(on),
         metrics(registry),
         window(options.merge_window, options.merge_max),
         resolver(on),
-        hub({on, options, metrics, window, routing, resolver}) {
+        hub({on, options, metrics, window, routing, resolver}),
+        relay(on, routing, resolver, relay_options(options), relay_tallies(registry)),
+        cache_tallies(registry),
+        cache({on, store, relay, options.cache, cache_tallies, tier}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of its time that a loop worked lately.", label,
@@ -27,6 +62,9 @@ struct EdgeNode::PerLoop {
   MergeWindow window;
   Resolver resolver;
   StreamHub hub;
+  HttpRelay relay;
+  HttpCacheTallies cache_tallies;
+  HttpCache cache;
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
   std::vector<Metrics::Sample> samples;
@@ -34,11 +72,25 @@ struct EdgeNode::PerLoop {
 
 EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
                    Metrics& metrics, const Ports& ports)
-    : loops_(loops), options_(std::move(options)) {
+    : loops_(loops), options_(std::move(options)), store_(options_.cache_memory) {
+  const auto sample = [&](Metrics::Type type, const char* name, const char* help, auto value) {
+    samples_.push_back(metrics.sample(
+        type, name, help, {}, [this, value] { return static_cast<double>(value(store_)); }));
+  };
+  sample(Metrics::Type::Gauge, "weir_cache_bytes", "Memory that the HTTP cache takes.",
+         [](const HttpStore& store) { return store.memory()->bytes(); });
+  sample(Metrics::Type::Gauge, "weir_cache_objects", "Responses in the HTTP cache.",
+         [](const HttpStore& store) { return store.objects(); });
+  sample(Metrics::Type::Gauge, "weir_cache_fills", "Requests upstream whose answer is awaited.",
+         [](const HttpStore& store) { return store.fills(); });
+  sample(Metrics::Type::Counter, "weir_cache_evictions_total",
+         "Keys that had to make room in the HTTP cache.",
+         [](const HttpStore& store) { return store.evictions(); });
+  if (!options_.disk.folder.empty()) disk_ = std::make_unique<SegmentStore>(options_.disk, metrics);
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     per_loop_[static_cast<std::size_t>(loop.index())] =
-        std::make_unique<PerLoop>(loop, options_, routing, metrics);
+        std::make_unique<PerLoop>(loop, options_, routing, store_, disk_.get(), metrics);
   });
   std::vector<StreamHub*> hubs;
   for (auto& part : per_loop_) hubs.push_back(&part->hub);
@@ -48,11 +100,11 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
     PerLoop& part = *per_loop_[index];
     const auto serve = [&](const std::vector<int>& descriptors, auto session) {
       if (descriptors.empty()) return std::unique_ptr<Listener>();
-      auto bound = std::bind_front(session, std::ref(part.hub));
-      return serve_clients(loop, descriptors[index], admission, std::move(bound));
+      return serve_clients(loop, descriptors[index], admission, std::move(session));
     };
-    part.rtmp = serve(ports.rtmp, serve_rtmp);
-    part.http = serve(ports.http, serve_http);
+    HttpCache* const cache = options_.standalone ? nullptr : &part.cache;
+    part.rtmp = serve(ports.rtmp, std::bind_front(serve_rtmp, std::ref(part.hub)));
+    part.http = serve(ports.http, std::bind_front(serve_http, std::ref(part.hub), cache));
   });
 }
 

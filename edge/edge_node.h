@@ -35,6 +35,9 @@ class EdgeNode {
 
   LoopGroup& loops_;
   const EdgeOptions options_;
+  HttpStore store_;
+  std::unique_ptr<SegmentStore> disk_;  // null: memory only
+  std::vector<Metrics::Sample> samples_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 

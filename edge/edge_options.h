@@ -6,9 +6,12 @@
 #include <optional>
 #include <string>
 
+#include "cache/segment_store.h"
 #include "cache/stream_log.h"
+#include "common/http/static_files.h"
 #include "common/io/timer.h"
 #include "common/wire/rtmp_chunk_reader.h"
+#include "edge/http_cache.h"
 #include "proxy/dialer.h"
 
 namespace weir {
@@ -45,6 +48,12 @@ struct EdgeOptions {
   std::uint32_t window_ack = 2'500'000;
   rtmp::ReaderLimits rtmp;  // of an identified peer
   DialOptions dial;
+
+  std::size_t cache_memory = 256 * 1024 * 1024;
+  HttpCacheOptions cache;
+  SegmentStore::Options disk;                // without a folder: none
+  const http::StaticFiles* files = nullptr;  // go before streams and the cache
+  http::Limits http_limits;
 };
 
 }  // namespace weir

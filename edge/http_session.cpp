@@ -3,12 +3,14 @@
 #include "common/http/server_connection.h"
 #include "common/log.h"
 #include "common/wire/http1_via.h"
+#include "common/wire/websocket_handshake.h"
 
 namespace weir {
 
 namespace {
 
 const http::Headers kOpenToAllOrigins{{"Access-Control-Allow-Origin", "*"}};
+constexpr int kUpgradeRequired = 426;
 
 int status_of(Errc reason) {
   switch (reason) {
@@ -22,10 +24,75 @@ int status_of(Errc reason) {
   }
 }
 
+std::unexpected<http::Refusal> refusal(const Error& why) {
+  return http::refuse(status_of(why.code), why.code, why.text);
+}
+
+// What the client is to watch, and the answer's head if there is something to watch.
+struct Wanted {
+  StreamRequest stream;
+  Format format;
+  http::Response head;
+};
+
+// Whether the request is for a live pipe, and for which: the one place that tells these from
+// anything else that is fetched over HTTP.
+std::optional<Format> live_format(const http::Request& request, std::string_view extension) {
+  const bool websocket = websocket::is_asked_for(request);
+  if (extension == "flv") return websocket ? Format::WsFlv : Format::Flv;
+  if (extension == "ts") return websocket ? Format::WsTs : Format::Ts;
+  if (websocket) return std::nullopt;
+  if (extension == "aac") return Format::Aac;
+  if (extension == "mp3") return Format::Mp3;
+  return std::nullopt;
+}
+
+// Formats whose names segments of HLS have as well: only upstream knows which of both it is.
+bool is_segment_too(Format format) {
+  return format == Format::Ts || format == Format::Aac || format == Format::Mp3;
+}
+
+std::string_view content_type(Format format) {
+  switch (format) {
+    case Format::Flv: return "video/x-flv";
+    case Format::Ts: return "video/mp2t";
+    case Format::Aac: return "audio/aac";
+    case Format::Mp3: return "audio/mpeg";
+    case Format::Rtmp:
+    case Format::WsFlv:
+    case Format::WsTs: break;
+  }
+  return "application/octet-stream";
+}
+
+// The body ends with the connection: like this all viewers get the same bytes.
+http::Response live_head(Format format) {
+  http::Response response{.status = 200, .reason = "OK", .headers = kOpenToAllOrigins};
+  response.headers.add("Content-Type", content_type(format));
+  response.headers.add("Cache-Control", "no-store");
+  response.headers.add("Connection", "close");
+  return response;
+}
+
+// The response's head, and the FLV file's.
+ByteBuffer greeting(const http::Response& response, Format format, const StreamNews& news) {
+  std::string head;
+  http::write(response, head);
+  ByteBuffer bytes(head.begin(), head.end());
+  std::array<std::uint8_t, flv::kFileHeaderSize> file_header;
+  flv::write_file_header(file_header.data(), news.audio, news.video);
+  if (format == Format::Flv) append(bytes, file_header);
+  if (format == Format::WsFlv)
+    websocket::append_frame(bytes, websocket::Opcode::Binary, file_header);
+  return bytes;
+}
+
 class HttpSession {
  public:
-  HttpSession(StreamHub& hub, std::unique_ptr<Socket> socket, std::shared_ptr<void> admission)
+  HttpSession(StreamHub& hub, HttpCache* cache, std::unique_ptr<Socket> socket,
+              std::shared_ptr<void> admission)
       : hub_(hub),
+        cache_(cache),
         peer_(socket->peer()),
         client_(std::move(socket), {.head = hub.options().head_timeout}),
         admission_(std::move(admission)) {}
@@ -45,6 +112,12 @@ class HttpSession {
  private:
   // False: the connection has ended, or is a viewer's now.
   Task<bool> answer(http::Request request) {
+    const http::StaticFiles* files = hub_.options().files;
+    auto file = files != nullptr ? files->find(request) : std::nullopt;
+    if (file) {
+      auto kept = co_await files->serve(client_, std::move(request), std::move(*file));
+      co_return kept;
+    }
     const bool keep = http::keeps_alive(request);
     http::Headers headers = kOpenToAllOrigins;
     if (!keep) headers.set("Connection", "close");
@@ -54,27 +127,55 @@ class HttpSession {
       auto sent = co_await client_.respond(http::simple_response(204, "", "", headers));
       co_return sent&& keep;
     }
+    auto fetched = co_await fetch(request);
+    if (fetched) co_return *fetched;
     auto wanted = understand(request);
     if (wanted && request.method == "GET") {
+      const bool may_be_file = is_segment_too(wanted->format);
       auto watching = co_await view(std::move(*wanted));
       if (watching) co_return false;
-      wanted = std::unexpected(watching.error());
+      if (may_be_file && cache_ != nullptr && watching.error().code == Errc::NotFound) {
+        auto goes_on = co_await cache_->serve(client_, std::move(request));
+        co_return goes_on;
+      }
+      wanted = refusal(watching.error());
     }
-    if (wanted) wanted = fail(Errc::NotFound, "only GET gives a stream");
+    if (wanted) wanted = refusal({Errc::NotFound, "only GET gives a stream"});
+    const http::Refusal& why = wanted.error();
     log::info("request refused", {{"id", id_},
                                   {"peer", peer_.text()},
                                   {"target", log::redact_args(request.target)},
-                                  {"reason", name(wanted.error().code)},
-                                  {"error", wanted.error().text}});
-    const int status = status_of(wanted.error().code);
-    const std::string body =
-        request.method == "HEAD" ? std::string() : std::string(http::reason_phrase(status)) + "\n";
+                                  {"reason", name(why.code)},
+                                  {"error", why.text}});
+    if (why.status == kUpgradeRequired) {
+      headers.add("Connection", "Upgrade");
+      headers.add("Upgrade", "websocket");
+      headers.add("Sec-WebSocket-Version", websocket::kVersion);
+    }
+    const std::string body = request.method == "HEAD"
+                                 ? std::string()
+                                 : std::string(http::reason_phrase(why.status)) + "\n";
     auto sent =
-        co_await client_.respond(http::simple_response(status, "text/plain", body, headers));
+        co_await client_.respond(http::simple_response(why.status, "text/plain", body, headers));
     co_return sent&& keep;
   }
 
-  Result<StreamRequest> understand(const http::Request& request) {
+  // What is no live pipe, from the cache. Nothing: it may be one.
+  Task<std::optional<bool>> fetch(http::Request request) {
+    if (cache_ == nullptr) co_return std::nullopt;
+    const http::Target target = http::target_of(request);
+    const auto stream = stream_from_http(target.authority, target.path);
+    const auto format = stream ? live_format(request, stream->extension) : std::nullopt;
+    if (!format) {
+      auto goes_on = co_await cache_->serve(client_, std::move(request));
+      co_return goes_on;
+    }
+    if (!is_segment_too(*format) || hub_.watches(stream->key())) co_return std::nullopt;
+    auto served = co_await cache_->serve_object(client_, std::move(request));
+    co_return served;
+  }
+
+  http::Parsed<Wanted> understand(const http::Request& request) {
     HopMark mark{.hops = {}, .id = std::string(request.headers.find("X-Request-Id").value_or(""))};
     if (!is_plain_id(mark.id)) mark.id = random_id();
     id_ = mark.id;
@@ -82,53 +183,47 @@ class HttpSession {
     std::string path(target.path);
     if (!target.query.empty()) path.append("?").append(target.query);
     auto stream = stream_from_http(target.authority, path);
-    if (!stream) return std::unexpected(stream.error());
-    if (stream->extension != "flv") return fail(Errc::NotFound, "not a live stream's path");
+    if (!stream) return refusal(stream.error());
+    const auto format = live_format(request, stream->extension);
+    if (!format) return refusal({Errc::NotFound, "not a live stream's path"});
     for (const auto value : request.headers.find_all("CDN-Loop")) {
       auto ids = http::parse_cdn_loop(value);
-      if (!ids) return std::unexpected(ids.error());
+      if (!ids) return refusal(ids.error());
       for (const auto hop : *ids) mark.hops += (mark.hops.empty() ? "" : ",") + std::string(hop);
     }
     auto next = next_hop(mark, hub_.options().node_id, hub_.options().max_hops);
-    if (!next) return std::unexpected(next.error());
-    return StreamRequest{.name = *stream, .mark = *next, .arguments = {}};
+    if (!next) return refusal(next.error());
+    auto head = is_websocket(*format) ? websocket::grant(request)
+                                      : http::Parsed<http::Response>(live_head(*format));
+    if (!head) return std::unexpected(head.error());
+    return Wanted{.stream = {.name = *stream, .mark = *next, .arguments = {}},
+                  .format = *format,
+                  .head = std::move(*head)};
   }
 
-  Task<Result<void>> view(StreamRequest wanted) {
-    log::info(
-        "viewer asks",
-        {{"id", id_}, {"peer", peer_.text()}, {"stream", wanted.name.key()}, {"protocol", "flv"}});
-    auto fanout = co_await hub_.join(std::move(wanted), Format::Flv);
+  Task<Result<void>> view(Wanted wanted) {
+    const Format format = wanted.format;
+    log::info("viewer asks", {{"id", id_},
+                              {"peer", peer_.text()},
+                              {"stream", wanted.stream.name.key()},
+                              {"protocol", name(format)}});
+    auto fanout = co_await hub_.join(std::move(wanted.stream), format);
     if (!fanout) co_return std::unexpected(fanout.error());
     const ByteView unread = client_.unread();
     Arrival arrival{.socket = nullptr,
                     .id = id_,
                     .reader = nullptr,
                     .unread = ByteBuffer(unread.begin(), unread.end()),
-                    .greeting = greeting((*fanout)->news()),
+                    .greeting = greeting(wanted.head, format, (*fanout)->news()),
                     .admission = std::move(admission_)};
+    if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();
     arrival.socket = client_.take_socket();
-    (*fanout)->admit(Format::Flv, std::move(arrival));
+    (*fanout)->admit(format, std::move(arrival));
     co_return Result<void>{};
   }
 
-  // The response's head and the FLV file's. The body ends with the connection: like this all
-  // viewers get the same bytes.
-  static ByteBuffer greeting(const StreamNews& news) {
-    http::Response response{.status = 200, .reason = "OK"};
-    response.headers = kOpenToAllOrigins;
-    response.headers.add("Content-Type", "video/x-flv");
-    response.headers.add("Cache-Control", "no-store");
-    response.headers.add("Connection", "close");
-    std::string head;
-    http::write(response, head);
-    ByteBuffer bytes(head.begin(), head.end());
-    bytes.resize(head.size() + flv::kFileHeaderSize);
-    flv::write_file_header(bytes.data() + head.size(), news.audio, news.video);
-    return bytes;
-  }
-
   StreamHub& hub_;
+  HttpCache* const cache_;
   Address peer_;
   http::ServerConnection client_;
   std::shared_ptr<void> admission_;
@@ -137,9 +232,9 @@ class HttpSession {
 
 }  // namespace
 
-Task<void> serve_http(StreamHub& hub, std::unique_ptr<Socket> socket,
+Task<void> serve_http(StreamHub& hub, HttpCache* cache, std::unique_ptr<Socket> socket,
                       std::shared_ptr<void> admission) {
-  HttpSession session(hub, std::move(socket), std::move(admission));
+  HttpSession session(hub, cache, std::move(socket), std::move(admission));
   co_await session.run();
 }
 

@@ -1,5 +1,6 @@
 // edge/http_session.h
-// One HTTP client of the edge: GET of a live stream makes it a viewer, anything else is answered.
+// One HTTP client of the edge: GET of a live stream, plainly or over WebSocket, makes it a viewer,
+// anything else is answered.
 //
 // Threading: the loop that accepted it. Bounds: those of http::ServerConnection.
 #pragma once
@@ -10,8 +11,9 @@
 
 namespace weir {
 
-// `admission` is given back when the client has gone.
-Task<void> serve_http(StreamHub& hub, std::unique_ptr<Socket> socket,
+// `cache` serves what is no live pipe; null: nothing else is here. `admission` is given back when the
+// client has gone.
+Task<void> serve_http(StreamHub& hub, HttpCache* cache, std::unique_ptr<Socket> socket,
                       std::shared_ptr<void> admission);
 
 }  // namespace weir

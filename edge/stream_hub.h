@@ -42,6 +42,9 @@ class StreamHub {
   Loop& loop() const { return context_.loop; }
   const EdgeOptions& options() const { return context_.options; }
 
+  // Whether viewers of this loop watch the stream.
+  bool watches(const std::string& key) const { return fanouts_.contains(key); }
+
   // Finds the stream, and waits until a viewer can start. The Fanout is for an admit() in the same
   // turn. Errors: NotFound and whatever else kept the stream from starting; Timeout after
   // start_timeout.

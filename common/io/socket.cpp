@@ -1,6 +1,7 @@
 #include "common/io/socket.h"
 
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -116,6 +117,21 @@ Result<std::size_t> Socket::try_write(std::span<const iovec> pieces) {
     sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (errno != EAGAIN) return std::unexpected(broken(errno));
+  writable_ = false;
+  return 0;
+}
+
+Result<std::size_t> Socket::try_send_file(int file, std::uint64_t offset, std::size_t most) {
+  if (fd_ < 0) return fail(Errc::Cancelled, "socket closed");
+  if (!writable_) return 0;
+  auto at = static_cast<off_t>(offset);
+  ssize_t sent = 0;
+  do {
+    sent = ::sendfile(fd_, file, &at, most);
+  } while (sent < 0 && errno == EINTR);
+  if (sent == 0) return fail(Errc::Closed, "file cut short");
+  if (sent > 0) return static_cast<std::size_t>(sent);
   if (errno != EAGAIN) return std::unexpected(broken(errno));
   writable_ = false;
   return 0;

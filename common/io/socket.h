@@ -61,6 +61,8 @@ class Socket final : private Watcher {
   // 0 means: nothing now, wait. Errors as above.
   Result<std::size_t> try_read(std::span<std::uint8_t> into);
   Result<std::size_t> try_write(std::span<const iovec> pieces);
+  // A stretch of a regular file, by sendfile(2). Closed when the file has ended before it.
+  Result<std::size_t> try_send_file(int file, std::uint64_t offset, std::size_t most);
 
   // Calls back when the peer ends or breaks the connection, read from or not, while the returned
   // guard lives. For who is busy with another peer on this one's behalf. One guard at a time.

@@ -1,0 +1,242 @@
+#include "edge/http_reply.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "common/wire/http1_chunked.h"
+#include "common/wire/http1_conditional.h"
+#include "edge/wall_clock.h"
+
+namespace weir {
+
+namespace {
+
+constexpr std::string_view kPartial = "HTTP/1.1 206 Partial Content\r\n";
+constexpr std::string_view kBlankLine = "\r\n";
+
+bool has_no_content(int status) { return status == 204 || status == 304; }
+
+std::string_view without_first_line(std::string_view head) {
+  return head.substr(head.find("\r\n") + 2);
+}
+
+iovec piece_of(std::string_view text) {
+  return {.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
+}
+
+// Takes what has been sent off the front of `text`, and off `sent`.
+void consume(std::string_view& text, std::uint64_t& sent) {
+  const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(sent, text.size()));
+  text.remove_prefix(part);
+  sent -= part;
+}
+
+// Those of a 304 are for caches and scripts; what describes a body belongs to one.
+bool belongs_to_not_modified(std::string_view name) {
+  const bool describes = name.size() > 8 && http::same_ignoring_case(name.substr(0, 8), "Content-");
+  return !describes || http::same_ignoring_case(name, "Content-Location");
+}
+
+// After the bytes of a chunk, if there are any, and at the body's end.
+std::string_view chunk_end(bool after_bytes, bool last) {
+  if (!last) return after_bytes ? "\r\n" : "";
+  return after_bytes ? "\r\n0\r\n\r\n" : "0\r\n\r\n";
+}
+
+}  // namespace
+
+HttpReply::HttpReply(http::ServerConnection& client, const http::Request& request,
+                     HttpObjectRef object, const http::CacheStatus& status,
+                     const HttpReplyOptions& options)
+    : client_(client),
+      request_(request),
+      object_(std::move(object)),
+      body_(*object_->body()),
+      status_(status),
+      options_(options),
+      now_(client.loop().now()),
+      keep_(http::keeps_alive(request)) {}
+
+Task<bool> HttpReply::send() {
+  const bool is_ok = object_->status() == 200;
+  const http::Headers& asked = request_.headers;
+  if (is_ok && http::not_modified(asked, object_->headers(), wall_clock())) {
+    write_not_modified();
+  } else {
+    const auto range = is_ok && request_.method == "GET" ? asked.find("Range") : std::nullopt;
+    if (range && http::range_applies(asked, object_->headers(), wall_clock())) {
+      auto chosen = co_await choose_range();
+      if (!chosen) co_return false;
+    }
+    if (unsatisfiable_)
+      write_unsatisfiable();
+    else
+      write_head();
+    const bool bodiless =
+        unsatisfiable_ || request_.method == "HEAD" || has_no_content(object_->status());
+    if (!bodiless) {
+      auto sent = co_await send_body();
+      co_return sent&& keep_;
+    }
+  }
+  auto sent = co_await send_portion({.before = {first_line_, shared_head_, own_head_}}, nullptr);
+  co_return sent&& keep_;
+}
+
+// Waits, if it must, until as much of the body has come as is asked for, or all of it: before that
+// nobody knows what to announce.
+Task<Result<void>> HttpReply::choose_range() {
+  const auto wanted = http::parse_range(*request_.headers.find("Range"));
+  if (!wanted) co_return Result<void>{};
+  while (true) {
+    const auto seen = body_.progress().now();
+    const auto length = body_.length();
+    if (length) {
+      range_ = http::resolve(*wanted, *length);
+      unsatisfiable_ = !range_;
+      co_return Result<void>{};
+    }
+    if (body_.state() == HttpBody::State::Broken)
+      co_return fail(Errc::Reset, "the origin ended the response too early");
+    auto more = co_await await_more(seen);
+    if (!more) co_return more;
+  }
+}
+
+void HttpReply::add_own_fields(std::string& out) const {
+  const milliseconds age = object_->age(now_);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(age);
+  const bool from_store = status_.forwarded == http::CacheStatus::Forwarded::Hit;
+  auto to = std::back_inserter(out);
+  if (from_store || seconds.count() > 0) fmt::format_to(to, "Age: {}\r\n", seconds.count());
+  out += "Cache-Status: ";
+  http::append_cache_status(options_.cache_name, status_, out);
+  out += "\r\n";
+  if (options_.cors && !object_->headers().has("Access-Control-Allow-Origin"))
+    out += "Access-Control-Allow-Origin: *\r\n";
+  if (!keep_)
+    out += "Connection: close\r\n";
+  else if (request_.minor_version == 0)
+    out += "Connection: keep-alive\r\n";
+}
+
+void HttpReply::write_head() {
+  shared_head_ = object_->head();
+  auto to = std::back_inserter(own_head_);
+  const auto length = body_.length();
+  if (range_) {
+    first_line_ = kPartial;
+    shared_head_ = without_first_line(shared_head_);
+    fmt::format_to(to, "Content-Length: {}\r\nContent-Range: {}\r\n", range_->length,
+                   http::content_range(range_, *length));
+  } else if (length) {
+    if (!has_no_content(object_->status())) fmt::format_to(to, "Content-Length: {}\r\n", *length);
+  } else if (request_.method != "HEAD") {
+    chunked_ = request_.minor_version >= 1;
+    if (chunked_)
+      own_head_ += "Transfer-Encoding: chunked\r\n";
+    else
+      keep_ = false;
+  }
+  add_own_fields(own_head_);
+  own_head_ += kBlankLine;
+}
+
+void HttpReply::write_not_modified() {
+  http::Response response{.status = 304, .reason = std::string(http::reason_phrase(304))};
+  for (const http::Header& field : object_->headers())
+    if (belongs_to_not_modified(field.name)) response.headers.add(field.name, field.value);
+  http::write(response, own_head_);
+  own_head_.resize(own_head_.size() - kBlankLine.size());
+  add_own_fields(own_head_);
+  own_head_ += kBlankLine;
+}
+
+void HttpReply::write_unsatisfiable() {
+  own_head_ =
+      fmt::format("HTTP/1.1 416 {}\r\nContent-Length: 0\r\nContent-Range: {}\r\n",
+                  http::reason_phrase(416), http::content_range(std::nullopt, *body_.length()));
+  add_own_fields(own_head_);
+  own_head_ += kBlankLine;
+}
+
+Task<Result<void>> HttpReply::send_body() {
+  auto reader = body_.read(range_ ? range_->first : 0);
+  if (!reader) co_return fail(Errc::Unavailable, "the response was too large to keep");
+  Portion portion{.before = {first_line_, shared_head_, own_head_}};
+  std::string size_line;
+  while (true) {
+    const auto seen = body_.progress().now();
+    const auto state = body_.state();
+    std::uint64_t end = body_.size();
+    if (range_) end = std::min(end, range_->end());
+    portion.body = end > reader->position() ? end - reader->position() : 0;
+    const bool all = state == HttpBody::State::Complete ||
+                     (body_.length() && end == (range_ ? range_->end() : *body_.length()));
+    if (chunked_) {
+      size_line.clear();
+      if (portion.body > 0) http::write_chunk_size(portion.body, size_line);
+      // The head, if it is still to be sent, ends where the first chunk begins.
+      portion.before[2] =
+          portion.before[2].empty() ? std::string_view(size_line) : (own_head_ += size_line);
+      portion.after = chunk_end(portion.body > 0, all);
+    }
+    auto sent = co_await send_portion(portion, &*reader);
+    if (!sent) co_return sent;
+    portion.before = {};
+    if (all) break;
+    if (state == HttpBody::State::Broken)
+      co_return fail(Errc::Reset, "the origin ended the response too early");
+    auto more = co_await await_more(seen);
+    if (!more) co_return more;
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> HttpReply::send_portion(Portion portion, HttpBody::Reader* reader) {
+  Socket& socket = client_.socket();
+  std::array<iovec, kMaxPieces> pieces;
+  while (true) {
+    std::size_t count = 0;
+    for (const std::string_view text : portion.before)
+      if (!text.empty()) pieces[count++] = piece_of(text);
+    std::uint64_t body = 0;
+    if (portion.body > 0) {
+      const auto room = std::span(pieces).subspan(count, kMaxPieces - count - 1);
+      const std::size_t added = reader->pieces(room, portion.body);
+      for (const iovec& piece : room.first(added)) body += piece.iov_len;
+      count += added;
+    }
+    if (body == portion.body && !portion.after.empty()) pieces[count++] = piece_of(portion.after);
+    if (count == 0) co_return Result<void>{};
+    const auto written = socket.try_write(std::span(pieces).first(count));
+    if (!written) co_return std::unexpected(written.error());
+    options_.bytes.add(*written);
+    std::uint64_t left = *written;
+    for (std::string_view& text : portion.before) consume(text, left);
+    const std::uint64_t of_body = std::min(left, portion.body);
+    if (of_body > 0) reader->advance(of_body);
+    portion.body -= of_body;
+    left -= of_body;
+    consume(portion.after, left);
+    if (*written > 0) continue;
+    auto ready = co_await socket.writable(client_.loop().in(options_.stall));
+    if (!ready) co_return ready;
+  }
+}
+
+Task<Result<void>> HttpReply::await_more(Broadcast::Ticket seen) {
+  Loop& loop = client_.loop();
+  Wait wait(loop);
+  bool gone = false;
+  const auto watch = client_.socket().when_gone([&] {
+    gone = true;
+    if (wait.waiting()) loop.resume_soon(wait.take_cancelled());
+  });
+  if (gone) co_return fail(Errc::Closed, "client left");
+  auto more = co_await body_.progress().after(seen, wait, loop.in(options_.patience));
+  co_return more;
+}
+
+}  // namespace weir

@@ -1,0 +1,72 @@
+// edge/http_reply.h
+// Sends one object to one client: whole, a range of it, its head alone, or 304.
+//
+// A complete object goes out in one sendmsg of its head, a few lines of our own, and its blocks: no
+// byte of it is copied on this side of the kernel. One that still arrives is sent as it comes, in
+// chunks when nobody knows its length yet.
+//
+// Threading: the client's loop; the body may be written by another. Bounds: a few hundred bytes.
+#pragma once
+
+#include "cache/http_store.h"
+#include "common/http/server_connection.h"
+#include "common/metrics.h"
+#include "common/wire/http1_cache_status.h"
+#include "common/wire/http1_range.h"
+
+namespace weir {
+
+struct HttpReplyOptions {
+  std::string_view cache_name;  // in Cache-Status
+  milliseconds stall;
+  milliseconds patience;  // for more of a body
+  bool cors;
+  Tally& bytes;
+};
+
+class HttpReply {
+ public:
+  // `client` and `request` must outlive it.
+  HttpReply(http::ServerConnection& client, const http::Request& request, HttpObjectRef object,
+            const http::CacheStatus& status, const HttpReplyOptions& options);
+
+  // Whether the connection may carry another request.
+  Task<bool> send();
+
+ private:
+  // What goes out in one write if the kernel takes it.
+  struct Portion {
+    std::array<std::string_view, 3> before = {};
+    std::uint64_t body = 0;  // bytes of the reader
+    std::string_view after = {};
+  };
+  static constexpr std::size_t kMaxPieces = 64;
+
+  Task<Result<void>> choose_range();
+  void write_head();
+  void write_not_modified();
+  void write_unsatisfiable();
+  void add_own_fields(std::string& out) const;
+  Task<Result<void>> send_body();
+  Task<Result<void>> send_portion(Portion portion, HttpBody::Reader* reader);
+  // Until the body has gone on from `seen`, or the client leaves.
+  Task<Result<void>> await_more(Broadcast::Ticket seen);
+
+  http::ServerConnection& client_;
+  const http::Request& request_;
+  const HttpObjectRef object_;
+  const HttpBody& body_;
+  const http::CacheStatus status_;
+  const HttpReplyOptions options_;
+  const Clock::time_point now_;
+
+  bool keep_;
+  bool chunked_ = false;
+  bool unsatisfiable_ = false;
+  std::optional<http::Extent> range_;  // of a 206
+  std::string_view first_line_;        // in place of the object's
+  std::string_view shared_head_;       // the object's fields
+  std::string own_head_;               // this reply's, and the blank line
+};
+
+}  // namespace weir
