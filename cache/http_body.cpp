@@ -69,8 +69,12 @@ void HttpBody::break_off() {
 
 void HttpBody::let_go() {
   std::shared_ptr<Block> freed;  // after the lock
-  const std::lock_guard lock(mutex_);
-  freed = std::move(first_);
+  {
+    const std::lock_guard lock(mutex_);
+    freed = std::move(first_);
+  }
+  let_go_.store(true, std::memory_order_release);
+  meter_->progress.announce();
 }
 
 bool HttpBody::has_room() const { return has_readers() && memory() <= kPassingWindow; }

@@ -59,6 +59,7 @@ class HttpBody {
   void break_off();
   // No new readers: what nobody will read any more is freed.
   void let_go();
+  bool is_let_go() const { return let_go_.load(std::memory_order_acquire); }
   // A body let go has room while its readers keep up. Without readers it has none, for ever.
   bool has_room() const;
   bool has_readers() const { return readers_.load(std::memory_order_relaxed) > 0; }
@@ -71,7 +72,7 @@ class HttpBody {
   // What it costs to keep.
   std::size_t memory() const { return meter_->own.load(std::memory_order_relaxed); }
 
-  // Announces every change of size(), state() and has_room().
+  // Announces every change of size(), state(), is_let_go() and has_room().
   Broadcast& progress() const { return meter_->progress; }
 
   class Reader;
@@ -107,6 +108,7 @@ class HttpBody {
   std::shared_ptr<Block> first_;  // guarded by mutex_; null when let go
   std::atomic<std::uint64_t> committed_{0};
   std::atomic<State> state_{State::Arriving};
+  std::atomic<bool> let_go_{false};
   mutable std::atomic<int> readers_{0};
 };
 

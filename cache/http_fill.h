@@ -19,7 +19,7 @@ class HttpFill {
  public:
   enum class State : std::uint8_t { Asked, Answered, Private, Failed };
   // What the origin had to do with an answer.
-  enum class Came : std::uint8_t { Whole, NotModified, StaleOnError };
+  enum class Came : std::uint8_t { Whole, NotModified, StaleOnError, FromTier };
 
   HttpFill(std::string key, VaryValues selects)
       : key_(std::move(key)), selects_(std::move(selects)) {}
@@ -47,11 +47,15 @@ class HttpFill {
     settle(State::Failed);
   }
 
+  // Somebody who has not begun to read the answer yet.
+  bool awaited() const { return askers_.load(std::memory_order_acquire) > 0; }
+
   // What it brings is outdated before it has come: it is not stored.
   void invalidate() { invalid_.store(true, std::memory_order_relaxed); }
   bool valid() const { return !invalid_.load(std::memory_order_relaxed); }
 
  private:
+  friend class HttpAsker;
   void settle(State state) {
     state_.store(state, std::memory_order_release);
     changed_.announce();
@@ -61,6 +65,7 @@ class HttpFill {
   const VaryValues selects_;
   std::atomic<State> state_{State::Asked};
   std::atomic<bool> invalid_{false};
+  std::atomic<int> askers_{0};
   HttpObjectRef object_;
   Came came_ = Came::Whole;
   Error error_;
@@ -68,5 +73,27 @@ class HttpFill {
 };
 
 using HttpFillRef = std::shared_ptr<HttpFill>;
+
+// One who waits for a fill, until they read its object or want it no more.
+class HttpAsker {
+ public:
+  explicit HttpAsker(HttpFillRef fill) : fill_(std::move(fill)) {
+    fill_->askers_.fetch_add(1, std::memory_order_relaxed);
+  }
+  HttpAsker(HttpAsker&&) = default;
+  HttpAsker& operator=(HttpAsker&&) = delete;
+  ~HttpAsker() { leave(); }
+
+  HttpFill& fill() const { return *fill_; }
+  void leave() {
+    if (fill_ == nullptr) return;
+    fill_->askers_.fetch_sub(1, std::memory_order_release);
+    fill_->changed_.announce();
+    fill_ = nullptr;
+  }
+
+ private:
+  HttpFillRef fill_;
+};
 
 }  // namespace weir

@@ -35,10 +35,11 @@ void HttpQueue::set_cost(Node& node, std::size_t cost) {
   node.cost = cost;
 }
 
-HttpQueue::Node* HttpQueue::evict() {
+HttpQueue::Node* HttpQueue::evict(From from) {
   while (!small_.empty() || !main_.empty()) {
     const bool from_small =
         main_.empty() || (!small_.empty() && small_cost_ * kSmallShare >= cost());
+    if (!from_small && from == From::Newcomers) return nullptr;
     Node& oldest = *(from_small ? small_ : main_).back();
     remove(oldest);
     if (oldest.uses == 0) {

@@ -39,8 +39,10 @@ class HttpQueue {
   void remove(Node& node);
   void set_cost(Node& node, std::size_t cost);
 
-  // The one to evict next, out of the queue already; null when there is none.
-  Node* evict();
+  // The one to evict next, out of the queue already; null when there is none. Newcomers: only one of
+  // the small queue, if that takes more than its share.
+  enum class From : std::uint8_t { Newcomers, All };
+  Node* evict(From from = From::All);
   // Spares the one that evict() has just given.
   void spare(Node& node) { push_main(node); }
 

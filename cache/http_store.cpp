@@ -176,19 +176,21 @@ std::size_t HttpStore::purge_prefix(std::string_view prefix) {
 }
 
 bool HttpStore::make_room(std::size_t bytes) {
-  std::size_t empty_shards = 0;
+  std::size_t in_vain = 0;  // shards asked one after the other
   std::size_t spared = 0;
   while (memory_->bytes() + bytes > limit_) {
-    if (empty_shards == kShards || spared == kMaxSpared) return false;
+    if (in_vain == 2 * kShards || spared == kMaxSpared) return false;
+    // A shard without newcomers keeps what it has as long as another has some.
+    const auto from = in_vain < kShards ? HttpQueue::From::Newcomers : HttpQueue::From::All;
     Shard& shard = shards_[next_victim_.fetch_add(1, std::memory_order_relaxed) % kShards];
     Removed removed;
     const std::lock_guard lock(shard.mutex);
-    HttpQueue::Node* victim = shard.queue.evict();
+    HttpQueue::Node* victim = shard.queue.evict(from);
     if (victim == nullptr) {
-      ++empty_shards;
+      ++in_vain;
       continue;
     }
-    empty_shards = 0;
+    in_vain = 0;
     const auto entry = shard.entries.find(*victim->key);
     // What is being sent or fetched would go on to take its memory.
     if (std::ranges::any_of(entry->second.variants, in_use)) {

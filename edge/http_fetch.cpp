@@ -1,5 +1,6 @@
 #include "edge/http_fetch.h"
 
+#include "cache/http_record.h"
 #include "cache/update_interval.h"
 #include "common/log.h"
 #include "edge/wall_clock.h"
@@ -10,6 +11,7 @@ namespace {
 
 // An origin that never runs dry gives way to the loop's other work after so many pieces.
 constexpr int kPiecesPerTurn = 16;
+constexpr milliseconds kTierPatience{200};
 constexpr std::size_t kLargestList = 1024 * 1024;
 
 milliseconds between(Clock::time_point from, Clock::time_point to) {
@@ -51,6 +53,8 @@ void HttpFetch::ask_about_stale() {
 }
 
 Task<void> HttpFetch::fetch() {
+  auto remembered = co_await look_in_tier();
+  if (remembered) co_return;
   ask_about_stale();
   context_.tallies.fetches.add();
   HttpCall call(context_.relay.calls(), std::move(order_.question));
@@ -75,6 +79,28 @@ Task<void> HttpFetch::fetch() {
     co_return;
   }
   co_await receive(std::move(*answer), std::move(object));
+}
+
+// Whether the tier behind memory has had it, good enough to be used as it is.
+Task<bool> HttpFetch::look_in_tier() {
+  const std::string_view target = asked_.target;
+  const bool segment = http_kind(target.substr(0, target.find('?')), "") == HttpKind::Segment;
+  if (context_.tier == nullptr || !order_.shared || order_.stale != nullptr || !segment)
+    co_return false;
+  auto record =
+      co_await get_within(*context_.tier, order_.fill->key(), context_.loop.in(kTierPatience));
+  if (!record || !order_.fill->valid() || !context_.store.make_room(record->body_size()))
+    co_return false;
+  auto object = from_tier(*record, context_.store.memory(), context_.loop.now(),
+                          std::chrono::system_clock::now());
+  if (object == nullptr) co_return false;
+  const auto age = object->age(context_.loop.now());
+  if (reuse_of(object->freshness(), age, {}) == HttpReuse::Validate) co_return false;
+  context_.tallies.tier_hits.add();
+  context_.store.put(*order_.fill, object);
+  context_.store.completed(order_.fill->key(), object);
+  settle(std::move(object), HttpFill::Came::FromTier);
+  co_return true;
 }
 
 void HttpFetch::failed(Error why) {
@@ -202,6 +228,7 @@ Task<void> HttpFetch::receive(HttpAnswer answer, HttpObjectRef object) {
     if (kept && body.size() > context_.options.object_max) {
       kept = false;
       context_.store.drop(order_.fill->key(), object);
+      co_await let_askers_begin();
       body.let_go();
     }
     if (++pieces % kPiecesPerTurn != 0) continue;
@@ -215,18 +242,35 @@ Task<void> HttpFetch::receive(HttpAnswer answer, HttpObjectRef object) {
   if (why.code == Errc::Closed) {
     complete(object);
     body.finish();
-    if (kept) context_.store.completed(order_.fill->key(), object);
+    if (kept) {
+      context_.store.completed(order_.fill->key(), object);
+      if (context_.tier != nullptr && fits_tier(*object))
+        context_.tier->put(order_.fill->key(),
+                           to_tier(object, context_.loop.now(), std::chrono::system_clock::now()));
+    }
     context_.relay.pool().put(answer.endpoint, std::move(answer.connection));
     co_return;
   }
   context_.store.drop(order_.fill->key(), object);
   body.break_off();
+  if (why.code == Errc::Cancelled) co_return;
   log::warn("origin ended a response too early", {{"id", answer.id},
                                                   {"stream", answer.key},
                                                   {"upstream", answer.upstream->id},
                                                   {"bytes", body.size()},
                                                   {"reason", name(why.code)},
                                                   {"error", why.text}});
+}
+
+// Those who have asked, but not begun to read.
+Task<void> HttpFetch::let_askers_begin() {
+  HttpFill& fill = *order_.fill;
+  while (true) {
+    const auto seen = fill.changed().now();
+    if (!fill.awaited()) co_return;
+    auto woken = co_await fill.changed().after(seen, context_.loop.in(context_.options.stall));
+    if (!woken) co_return;
+  }
 }
 
 // For a body that is not kept: false when nobody reads it any more.

@@ -40,6 +40,7 @@ class HttpFetch {
   HttpFetch(HttpCache::Context context, Order order);
 
   Task<void> fetch();
+  Task<bool> look_in_tier();
   void ask_about_stale();
   void failed(Error why);
   bool fall_back_on_stale();
@@ -49,6 +50,7 @@ class HttpFetch {
   void settle(HttpObjectRef object, HttpFill::Came came);
   void hand_over(HttpAnswer answer);
   Task<void> receive(HttpAnswer answer, HttpObjectRef object);
+  Task<void> let_askers_begin();
   Task<bool> wait_for_readers(HttpBody& body);
   void complete(const HttpObjectRef& object);
 

@@ -53,6 +53,7 @@ HttpReply::HttpReply(http::ServerConnection& client, const http::Request& reques
       request_(request),
       object_(std::move(object)),
       body_(*object_->body()),
+      reader_(body_.read(0)),
       status_(status),
       options_(options),
       now_(client.loop().now()),
@@ -99,6 +100,8 @@ Task<Result<void>> HttpReply::choose_range() {
     }
     if (body_.state() == HttpBody::State::Broken)
       co_return fail(Errc::Reset, "the origin ended the response too early");
+    // Too large to be there as a whole at any time: the range is ignored.
+    if (body_.is_let_go()) co_return Result<void>{};
     auto more = co_await await_more(seen);
     if (!more) co_return more;
   }
@@ -162,8 +165,7 @@ void HttpReply::write_unsatisfiable() {
 }
 
 Task<Result<void>> HttpReply::send_body() {
-  auto reader = body_.read(range_ ? range_->first : 0);
-  if (!reader) co_return fail(Errc::Unavailable, "the response was too large to keep");
+  if (range_) reader_->advance(range_->first);
   Portion portion{.before = {first_line_, shared_head_, own_head_}};
   std::string size_line;
   while (true) {
@@ -171,7 +173,7 @@ Task<Result<void>> HttpReply::send_body() {
     const auto state = body_.state();
     std::uint64_t end = body_.size();
     if (range_) end = std::min(end, range_->end());
-    portion.body = end > reader->position() ? end - reader->position() : 0;
+    portion.body = end > reader_->position() ? end - reader_->position() : 0;
     const bool all = state == HttpBody::State::Complete ||
                      (body_.length() && end == (range_ ? range_->end() : *body_.length()));
     if (chunked_) {
@@ -182,7 +184,7 @@ Task<Result<void>> HttpReply::send_body() {
           portion.before[2].empty() ? std::string_view(size_line) : (own_head_ += size_line);
       portion.after = chunk_end(portion.body > 0, all);
     }
-    auto sent = co_await send_portion(portion, &*reader);
+    auto sent = co_await send_portion(portion, &*reader_);
     if (!sent) co_return sent;
     portion.before = {};
     if (all) break;

@@ -30,7 +30,9 @@ class HttpReply {
   HttpReply(http::ServerConnection& client, const http::Request& request, HttpObjectRef object,
             const http::CacheStatus& status, const HttpReplyOptions& options);
 
-  // Whether the connection may carry another request.
+  // The object has not been let go meanwhile. From now on what send() needs of it is held.
+  bool readable() const { return reader_.has_value(); }
+  // Whether the connection may carry another request. REQUIRES: readable().
   Task<bool> send();
 
  private:
@@ -56,6 +58,7 @@ class HttpReply {
   const http::Request& request_;
   const HttpObjectRef object_;
   const HttpBody& body_;
+  std::optional<HttpBody::Reader> reader_;
   const http::CacheStatus status_;
   const HttpReplyOptions options_;
   const Clock::time_point now_;

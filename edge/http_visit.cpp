@@ -75,11 +75,16 @@ Task<HttpVisit::Next> HttpVisit::relay() {
 // RFC 9111 4.4: what a successful unsafe request may have changed.
 void HttpVisit::forget(const http::Response& response) {
   if (response.status < 200 || response.status >= 400) return;
-  context_.store.purge(key_);
+  forget(key_);
   for (const char* name : {"Location", "Content-Location"}) {
     const auto reference = response.headers.find(name);
-    if (reference) context_.store.purge(http_cache_key_of_reference(key_, *reference));
+    if (reference) forget(http_cache_key_of_reference(key_, *reference));
   }
+}
+
+bool HttpVisit::forget(const std::string& key) {
+  if (context_.tier != nullptr) context_.tier->erase(key);
+  return context_.store.purge(key);
 }
 
 Task<HttpVisit::Next> HttpVisit::purge() {
@@ -90,8 +95,8 @@ Task<HttpVisit::Next> HttpVisit::purge() {
     co_return refused;
   }
   const std::string_view prefix = std::string_view(key_).substr(0, key_.size() - 1);
-  const std::size_t purged = key_.ends_with('*') ? context_.store.purge_prefix(prefix)
-                                                 : std::size_t{context_.store.purge(key_)};
+  const std::size_t purged =
+      key_.ends_with('*') ? context_.store.purge_prefix(prefix) : std::size_t{forget(key_)};
   log::info("purged", {{"key", log::redact_args(key_)}, {"entries", purged}});
   auto told = co_await answer(purged > 0 ? 200 : 404, fmt::format("purged {}", purged));
   co_return told;
@@ -157,6 +162,7 @@ Task<HttpVisit::Next> HttpVisit::ask_shared() {
     const Next next = co_await ask_alone();
     co_return next;
   }
+  HttpAsker asker(joined->fill);
   Handover handover = joined->mine ? std::make_shared<HttpHandover>() : nullptr;
   if (joined->mine) {
     auto begun = begin(joined->fill, true, handover);
@@ -167,19 +173,20 @@ Task<HttpVisit::Next> HttpVisit::ask_shared() {
   } else {
     context_.tallies.coalesced.add();
   }
-  const Next next = co_await after(std::move(joined->fill), std::move(handover));
+  const Next next = co_await after(std::move(asker), std::move(handover));
   co_return next;
 }
 
 Task<HttpVisit::Next> HttpVisit::ask_alone() {
   auto fill = std::make_shared<HttpFill>(key_, VaryValues{});
+  HttpAsker asker(fill);
   auto handover = std::make_shared<HttpHandover>();
-  auto begun = begin(fill, false, handover);
+  auto begun = begin(std::move(fill), false, handover);
   if (!begun) {
     const Next refused = co_await answer(begun.error().status, begun.error().text);
     co_return refused;
   }
-  const Next next = co_await after(std::move(fill), std::move(handover));
+  const Next next = co_await after(std::move(asker), std::move(handover));
   co_return next == Next::LookAgain ? Next::Close : next;
 }
 
@@ -247,29 +254,30 @@ Task<Result<void>> HttpVisit::wait_for(HttpFill& fill) {
   }
 }
 
-Task<HttpVisit::Next> HttpVisit::after(HttpFillRef fill, Handover handover) {
-  auto settled = co_await wait_for(*fill);
+Task<HttpVisit::Next> HttpVisit::after(HttpAsker asker, Handover handover) {
+  HttpFill& fill = asker.fill();
+  auto settled = co_await wait_for(fill);
   if (!settled) {
     if (handover != nullptr) handover->wanted = false;
     co_return Next::Close;
   }
-  if (fill->state() == HttpFill::State::Failed) {
+  if (fill.state() == HttpFill::State::Failed) {
     if (wants_ == Wants::Object) co_return Next::NoObject;
-    const Next next = co_await answer(status_for(fill->error().code),
-                                      "no origin answered: " + fill->error().text);
+    const Next next =
+        co_await answer(status_for(fill.error().code), "no origin answered: " + fill.error().text);
     co_return next;
   }
-  if (fill->state() == HttpFill::State::Private) {
+  if (fill.state() == HttpFill::State::Private) {
     if (handover == nullptr || !handover->answer) co_return Next::LookAgain;
     const Next next = co_await take_over(std::move(*handover->answer));
     co_return next;
   }
-  const HttpObjectRef object = fill->object();
+  const HttpObjectRef object = fill.object();
   const bool selected = matches(object->vary(), request_.headers);
   const bool readable = object->body()->state() != HttpBody::State::Broken;
   if (!selected || !readable) co_return Next::LookAgain;
-  const http::CacheStatus status = status_after(*fill, handover != nullptr);
-  const Next next = co_await reply(object, status);
+  const http::CacheStatus status = status_after(fill, handover != nullptr);
+  const Next next = co_await reply(object, status, std::move(asker));
   co_return next;
 }
 
@@ -301,11 +309,13 @@ http::CacheStatus HttpVisit::status_after(const HttpFill& fill, bool mine) {
       context_.tallies.stale.add();
       status.forwarded = Forwarded::Hit;
       break;
+    case HttpFill::Came::FromTier: status.forwarded = Forwarded::Hit; break;
   }
   return status;
 }
 
-Task<HttpVisit::Next> HttpVisit::reply(HttpObjectRef object, http::CacheStatus status) {
+Task<HttpVisit::Next> HttpVisit::reply(HttpObjectRef object, http::CacheStatus status,
+                                       std::optional<HttpAsker> asker) {
   if (wants_ == Wants::Object && object->status() >= 400) co_return Next::NoObject;
   HttpReply reply(client_, request_, std::move(object), status,
                   {.cache_name = context_.options.node_id,
@@ -313,6 +323,8 @@ Task<HttpVisit::Next> HttpVisit::reply(HttpObjectRef object, http::CacheStatus s
                    .patience = context_.options.origin_idle + context_.options.stall,
                    .cors = context_.options.cors,
                    .bytes = context_.tallies.bytes});
+  if (asker) asker->leave();
+  if (!reply.readable()) co_return Next::LookAgain;
   auto keep = co_await reply.send();
   co_return next(keep);
 }

@@ -44,9 +44,10 @@ class HttpVisit {
   Task<Next> look_once();
   Task<Next> ask_shared();
   Task<Next> ask_alone();
-  Task<Next> after(HttpFillRef fill, Handover handover);
+  Task<Next> after(HttpAsker asker, Handover handover);
   Task<Next> take_over(HttpAnswer response);
-  Task<Next> reply(HttpObjectRef object, http::CacheStatus status);
+  Task<Next> reply(HttpObjectRef object, http::CacheStatus status,
+                   std::optional<HttpAsker> asker = std::nullopt);
   Task<Next> answer(int status, std::string text);
   Task<Result<void>> wait_for(HttpFill& fill);
 
@@ -57,6 +58,7 @@ class HttpVisit {
   void refresh_behind_the_scenes();
   http::CacheStatus status_after(const HttpFill& fill, bool mine);
   void forget(const http::Response& response);
+  bool forget(const std::string& key);
 
   const HttpCache::Context& context_;
   http::ServerConnection& client_;
