@@ -121,13 +121,20 @@ def core_times(core):
     return tuple(value / TICKS_PER_SECOND for value in (busy, idle + iowait, steal))
 
 
-def system_calls(pid, seconds):
-    """System calls per second of the process tree, or None where perf may not count them."""
-    command = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter",
-               "-p", ",".join(map(str, tree(pid))), "sleep", str(seconds)]
+def count_calls(pid, command):
+    """System calls of the process tree while `command` runs, and what that printed; (None, "") where perf may
+    not count them."""
+    perf = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter",
+            "-p", ",".join(map(str, tree(pid))), *map(str, command)]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 20)
+        result = subprocess.run(perf, capture_output=True, text=True, timeout=60)
         line = next(line for line in result.stderr.splitlines() if "raw_syscalls" in line)
-        return float(line.split(",")[0]) / seconds
+        return float(line.split(",")[0]), result.stdout
     except (OSError, subprocess.SubprocessError, StopIteration, ValueError):
-        return None
+        return None, ""
+
+
+def system_calls(pid, seconds):
+    """The same per second, or None."""
+    calls, _ = count_calls(pid, ["sleep", seconds])
+    return None if calls is None else calls / seconds

@@ -5,6 +5,9 @@ import platform
 import statistics
 
 COLUMNS = [  # figure, heading, format
+    ("requests_per_s", "requests/s", "{:.0f}"),
+    ("us_per_request", "us/request", "{:.2f}"),
+    ("gb_per_s", "GB/s", "{:.2f}"),
     ("cpu_s_per_gb", "CPU-s/GB", "{:.2f}"),
     ("us_per_viewer_s", "us/viewer-s", "{:.0f}"),
     ("kb_per_viewer", "KB/viewer", "{:.1f}"),
@@ -15,12 +18,24 @@ COLUMNS = [  # figure, heading, format
     ("latency_p50_ms", "latency p50 ms", "{:.2f}"),
     ("latency_p99_ms", "latency p99 ms", "{:.2f}"),
     ("largest_gap_ms", "gap ms", "{:.0f}"),
+    ("calls_per_request", "calls/request", "{:.2f}"),
+    ("first_byte_p50_ms", "first byte p50 ms", "{:.2f}"),
+    ("first_byte_p99_ms", "first byte p99 ms", "{:.2f}"),
+    ("last_byte_p50_ms", "after last byte p50 ms", "{:.2f}"),
+    ("last_byte_p99_ms", "after last byte p99 ms", "{:.2f}"),
+    ("resident_mb", "resident MB", "{:.1f}"),
+    ("mb_per_cached_mb", "MB/cached MB", "{:.2f}"),
+    ("cache_files_mb", "files MB", "{:.1f}"),
+    ("fetches_per_object", "fetches/object", "{:.2f}"),
     ("upstream", "upstream", "{:.0f}"),
     ("lost_frames", "frames lost", "{:.0f}"),
     ("trouble", "viewers lost", "{:.0f}"),
+    ("failed", "failed", "{:.0f}"),
 ]
 RATIOS = {"cpu_s_per_gb", "us_per_viewer_s", "kb_per_viewer", "calls_per_viewer_s", "join_p50_ms",
-          "join_p99_ms", "latency_p50_ms", "latency_p99_ms", "largest_gap_ms"}
+          "join_p99_ms", "latency_p50_ms", "latency_p99_ms", "largest_gap_ms", "requests_per_s",
+          "us_per_request", "gb_per_s", "calls_per_request", "first_byte_p50_ms",
+          "first_byte_p99_ms", "last_byte_p50_ms", "last_byte_p99_ms"}
 
 
 def medians(runs):

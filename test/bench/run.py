@@ -16,17 +16,20 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import http_scenarios
 import measure
 import report
 import scenarios
 from servers import LOAD_CORE, Tools
 
-QUICK = scenarios.Pace(warmup=1, window=2.5, viewers=0.3, settle=0.5, count_calls=0.5)
+SUITES = {"live": scenarios, "http": http_scenarios}
 QUICK_SECONDS = 105  # no scenario begins a side after that
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
+    parser.add_argument("suite", nargs="?", choices=SUITES, default="live",
+                        help="live streams (as without it), or the HTTP cache")
     parser.add_argument("--quick", action="store_true",
                         help="fewer viewers, short windows, under two minutes; indicative only")
     parser.add_argument("--only", action="append", default=[], metavar="NAME",
@@ -44,7 +47,8 @@ def parse_arguments():
 
 def choose(arguments, tools):
     """The scenarios to run, with the sides that can run here."""
-    chosen = [scenario for scenario in scenarios.all_scenarios()
+    suite = SUITES[arguments.suite]
+    chosen = [scenario for scenario in suite.all_scenarios()
               if not arguments.only or any(name in scenario.name for name in arguments.only)]
     for scenario in chosen:
         needed = {"weir"} | {name for bar in scenario.bars for name in (bar.side, bar.against)}
@@ -52,8 +56,7 @@ def choose(arguments, tools):
                           if (tools.weir or not label.startswith("weir"))
                           and (not arguments.quick or arguments.only or label in needed)}
     if arguments.quick and not arguments.only:
-        skipped = {"cold-flv", "stalled-flv", "latency-flv", "joins-flv", "loops-rtmp", "loops-flv"}
-        chosen = [scenario for scenario in chosen if scenario.name not in skipped]
+        chosen = [scenario for scenario in chosen if scenario.name not in suite.QUICK_SKIPS]
     return [scenario for scenario in chosen if scenario.sides]
 
 
@@ -99,7 +102,8 @@ def as_json(concluded, raw):
 
 
 def bench(arguments, tools):
-    pace = QUICK if arguments.quick else scenarios.Pace()
+    suite = SUITES[arguments.suite]
+    pace = suite.QUICK if arguments.quick else scenarios.Pace()
     pace.window = arguments.window or pace.window
     pace.warmup = pace.warmup if arguments.warmup is None else arguments.warmup
     runs = arguments.runs or (1 if arguments.quick else 3)
@@ -107,12 +111,12 @@ def bench(arguments, tools):
     chosen = choose(arguments, tools)
     if not tools.weir:
         print("no weir binary (WEIR_BINARY): only the peers are measured")
-    tools.prepare()
+    suite.prepare(tools)
     print(report.machine(), flush=True)
     results, documents = [], []
     for scenario in chosen:
         print(f"\n{scenario.name}: {scenario.title}" +
-              (f" (viewers times {pace.viewers:g})" if arguments.quick else ""), flush=True)
+              (f" (viewers times {pace.viewers:g})" if pace.viewers != 1 else ""), flush=True)
         raw = run_scenario(scenario, tools, pace, runs, deadline)
         concluded = conclude(scenario, raw)
         results.append(concluded)
@@ -126,7 +130,8 @@ def bench(arguments, tools):
         # After every scenario, so that an interrupted hour is not lost.
         if arguments.json:
             with open(arguments.json, "w") as file:
-                json.dump({"machine": report.machine(), "quick": arguments.quick, "runs": runs,
+                json.dump({"suite": arguments.suite, "machine": report.machine(),
+                           "quick": arguments.quick, "runs": runs,
                            "window_s": pace.window, "scenarios": documents}, file, indent=1)
         if arguments.markdown:
             with open(arguments.markdown, "w") as file:
@@ -140,7 +145,7 @@ def bench(arguments, tools):
 def main():
     arguments = parse_arguments()
     if arguments.list:
-        print("\n".join(scenario.name for scenario in scenarios.all_scenarios()))
+        print("\n".join(scenario.name for scenario in SUITES[arguments.suite].all_scenarios()))
         return
     work_dir = tempfile.mkdtemp(prefix="weir-bench-")
     tools = Tools(os.environ.get("WEIR_BINARY", "build/release/weir"),

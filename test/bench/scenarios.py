@@ -47,6 +47,40 @@ class Pace:
         return viewers if viewers <= 100 else max(100, int(viewers * self.viewers))
 
 
+QUICK = Pace(warmup=1, window=2.5, viewers=0.3, settle=0.5, count_calls=0.5)
+QUICK_SKIPS = {"cold-flv", "stalled-flv", "latency-flv", "joins-flv", "loops-rtmp", "loops-flv"}
+
+
+def prepare(tools):
+    tools.prepare()
+
+
+class Watch:
+    """The CPU time of a server from here to end(), and whether others disturbed the measurement."""
+
+    def __init__(self, pid):
+        self.pid, self.cores = pid, self._cores()
+        self.cpu, self.began = measure.cpu_seconds(pid), time.monotonic()
+
+    def end(self):
+        """CPU seconds, seconds, and the figures that report.doubts() looks at."""
+        cpu, elapsed = measure.cpu_seconds(self.pid) - self.cpu, time.monotonic() - self.began
+        server, load = [[after - before for before, after in zip(*times)]
+                        for times in zip(self.cores, self._cores())]
+        return cpu, elapsed, {"server_core_foreign": max(0.0, server[0] - cpu) / elapsed,
+                              "load_core_idle": load[1] / elapsed,
+                              "stolen": (server[2] + load[2]) / elapsed}
+
+    @staticmethod
+    def _cores():
+        return [measure.core_times(core) for core in (SERVER_CORE, LOAD_CORE)]
+
+
+def quantile(ordered, share):
+    """Of a sorted list; None if that is empty."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None
+
+
 @contextlib.contextmanager
 def running(tools, server):
     """An origin, and `server` behind it; the origin itself when server is None."""
@@ -75,12 +109,9 @@ def observe(tools, pace, server, protocol, viewers, primer=True, **options):
         cleanup.callback(load.stop)
         load.wait_for("joined")
         load.wait_for("begin")
-        cores = [measure.core_times(core) for core in (SERVER_CORE, LOAD_CORE)]
-        cpu, began = measure.cpu_seconds(pid), time.monotonic()
+        watch = Watch(pid)
         load.wait_for("end")
-        cpu, elapsed = measure.cpu_seconds(pid) - cpu, time.monotonic() - began
-        cores = [[b - a for a, b in zip(old, measure.core_times(core))]
-                 for core, old in zip((SERVER_CORE, LOAD_CORE), cores)]
+        cpu, elapsed, quiet = watch.end()
         resident = measure.resident_kb(pid) - resident_before
         result = load.result()
         calls = measure.system_calls(pid, pace.count_calls) if pace.count_calls else None
@@ -90,7 +121,9 @@ def observe(tools, pace, server, protocol, viewers, primer=True, **options):
     # The origin's own connections to a relay are counted by it just as an edge's one pull is.
     plays = upstream["flv_plays_ever" if protocol == "flv" and not (server and server.pulls)
                      else "rtmp_plays_ever"]
-    return result | {
+    if not server:
+        quiet["server_core_foreign"] = None
+    return result | quiet | {
         "cpu_s_per_gb": cpu / (result["bytes"] / 1e9) if result["bytes"] else None,
         "us_per_viewer_s": cpu / elapsed / watching * 1e6,
         "kb_per_viewer": resident / viewers,
@@ -98,9 +131,6 @@ def observe(tools, pace, server, protocol, viewers, primer=True, **options):
         "calls_per_viewer_s": calls / watching if calls is not None else None,
         "upstream": plays,
         "trouble": result["lost"] + result["refused"],
-        "server_core_foreign": max(0.0, cores[0][0] - cpu) / elapsed if server else None,
-        "load_core_idle": cores[1][1] / elapsed,
-        "stolen": (cores[0][2] + cores[1][2]) / elapsed,
         "delivered": result["bytes"] * 8 / 1e6 / watching / result["window_s"] / tools.clip_mbps(),
     }
 

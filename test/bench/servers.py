@@ -114,7 +114,7 @@ class Weir(Server):
         self.role, self.window, self.system_port = role, window, measure.free_port()
         self.pulls = role == "edge"
 
-    def command(self, origin):
+    def options(self, origin):
         options = {"workers": self.workers, "listen.rtmp": f"127.0.0.1:{self.rtmp_port}",
                    "listen.http": f"127.0.0.1:{self.http_port}", "listen.api": "",
                    "listen.webrtc": "", "listen.srt": "",
@@ -123,7 +123,11 @@ class Weir(Server):
                    "upstream.origin.http": origin.http_port}
         if self.role == "edge":
             options |= {"edge.pull": "rtmp", "edge.merge_window": self.window}
-        sets = [word for key, value in options.items() for word in ("--set", f"{key}={value}")]
+        return options
+
+    def command(self, origin):
+        sets = [word for key, value in self.options(origin).items()
+                for word in ("--set", f"{key}={value}")]
         return [self.tools.weir, f"--role={self.role}", *sets]
 
     def ready(self):
@@ -136,7 +140,8 @@ class NginxRtmp(Server):
     label = "nginx-rtmp"
 
     def command(self, origin):
-        return nginx(self, "ngx_rtmp_module.so", f"""
+        return nginx(self, f"""
+load_module {NGINX_MODULES}/ngx_rtmp_module.so;
 rtmp {{
   access_log off;
   server {{
@@ -151,16 +156,17 @@ class NginxStream(Server):
     label, pulls = "nginx stream", False
 
     def command(self, origin):
-        return nginx(self, "ngx_stream_module.so", f"""
+        return nginx(self, f"""
+load_module {NGINX_MODULES}/ngx_stream_module.so;
 stream {{
   server {{ listen 127.0.0.1:{self.rtmp_port}; proxy_pass 127.0.0.1:{origin.rtmp_port}; }}
   server {{ listen 127.0.0.1:{self.http_port}; proxy_pass 127.0.0.1:{origin.http_port}; }}
 }}""")
 
 
-def nginx(server, module, block):
+def nginx(server, blocks):
     path = server._write(f"{server.label}.conf".replace(" ", "-"), f"""
-load_module {NGINX_MODULES}/{module};
+{blocks}
 daemon off;
 user root;
 worker_processes 1;
@@ -168,7 +174,6 @@ worker_rlimit_nofile 20000;
 pid {server.tools.work_dir}/nginx.pid;
 error_log {server.log} error;
 events {{ worker_connections 19900; }}
-{block}
 """)
     return ["nginx", "-p", server.tools.work_dir, "-e", server.log, "-c", path]
 
