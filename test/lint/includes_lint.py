@@ -3,7 +3,7 @@
     main.cpp ─► edge ─► proxy ─► common ─► common/io
                  └────► cache ─────┘└────► common/wire
 
-Inside common, rtmp and http stand on io, wire and the plain files of common. The vocabulary (error,
+Inside common, rtmp, http and redis stand on io, wire and the plain files of common. The vocabulary (error,
 check, bytes) is for everybody and knows nobody. Tests may include anything; nothing includes them.
 """
 
@@ -15,13 +15,14 @@ import tree
 VOCABULARY = {"common/bytes.h", "common/check.h", "common/error.h"}
 
 _COMMON = {"common", "common/io", "common/wire"}
-_ALL_COMMON = _COMMON | {"common/rtmp", "common/http"}
+_ALL_COMMON = _COMMON | {"common/rtmp", "common/http", "common/redis"}
 ARROWS = {
     "common/wire": set(),
     "common/io": {"common"},
     "common": _COMMON,
     "common/rtmp": _COMMON,
     "common/http": _COMMON,
+    "common/redis": _COMMON,
     "proxy": _ALL_COMMON,
     "cache": _ALL_COMMON,
     "edge": _ALL_COMMON | {"proxy", "cache"},
