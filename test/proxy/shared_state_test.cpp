@@ -169,7 +169,8 @@ TEST_CASE("routes of live sessions and members heard here are written again afte
 }
 
 TEST_CASE(
-    "while Redis is away nobody waits and no member grows old, and when it is back all is there again",
+    "while Redis is away nobody waits and no member grows old, and when it is back all is there "
+    "again",
     "[shared][redis-server]") {
   struct Test {
     static Task<void> go(Rig& rig) {
