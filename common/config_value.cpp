@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "common/check.h"
 #include "common/endpoint.h"
 
 namespace weir {
@@ -61,6 +62,7 @@ Parsed<void> check_range(std::string_view allowed, std::string_view value, Parse
     if (dots == std::string_view::npos) continue;
     const auto low = parse(alternative.substr(0, dots));
     const auto high = parse(alternative.substr(dots + 2));
+    INVARIANT(low && high, allowed);  // the table's own
     if (*parsed < *low || *parsed > *high)
       return bad(value, fmt::format("is out of range ({})", alternative));
   }
@@ -110,13 +112,18 @@ Parsed<double> parse_number(std::string_view text) {
 }
 
 Parsed<std::uint64_t> parse_size(std::string_view text) {
-  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kUnits{
-      {{"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"B", 1}}};
+  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kUnits{
+      {{"KiB", 1u << 10},
+       {"MiB", 1u << 20},
+       {"GiB", 1u << 30},
+       {"TiB", std::uint64_t{1} << 40},
+       {"B", 1}}};
   std::uint64_t number = 0;
   auto rest = text;
   if (!take_number(rest, number)) return bad(text, "is not a size such as 65536, 64KiB or 4MiB");
   const std::uint64_t factor = rest.empty() ? 1 : take_unit(rest, kUnits);
-  if (factor == 0 || !rest.empty()) return bad(text, "has a unit other than B, KiB, MiB or GiB");
+  if (factor == 0 || !rest.empty())
+    return bad(text, "has a unit other than B, KiB, MiB, GiB or TiB");
   if (number > (std::uint64_t{1} << 60) / factor) return bad(text, "is too large");
   return number * factor;
 }

@@ -87,6 +87,12 @@ ByteBuffer greeting(const http::Response& response, Format format, const StreamN
   return bytes;
 }
 
+http::Headers open_headers(bool keep) {
+  http::Headers headers = kOpenToAllOrigins;
+  if (!keep) headers.set("Connection", "close");
+  return headers;
+}
+
 class HttpSession {
  public:
   HttpSession(StreamHub& hub, HttpCache* cache, std::unique_ptr<Socket> socket,
@@ -118,17 +124,13 @@ class HttpSession {
       auto kept = co_await files->serve(client_, std::move(request), std::move(*file));
       co_return kept;
     }
-    const bool keep = http::keeps_alive(request);
-    http::Headers headers = kOpenToAllOrigins;
-    if (!keep) headers.set("Connection", "close");
     if (request.method == "OPTIONS") {
-      headers.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
-      headers.set("Access-Control-Allow-Headers", "*");
-      auto sent = co_await client_.respond(http::simple_response(204, "", "", headers));
-      co_return sent&& keep;
+      auto goes_on = co_await answer_preflight(http::keeps_alive(request));
+      co_return goes_on;
     }
     auto fetched = co_await fetch(request);
     if (fetched) co_return *fetched;
+    const bool keep = http::keeps_alive(request);
     auto wanted = understand(request);
     if (wanted && request.method == "GET") {
       const bool may_be_file = is_segment_too(wanted->format);
@@ -147,6 +149,7 @@ class HttpSession {
                                   {"target", log::redact_args(request.target)},
                                   {"reason", name(why.code)},
                                   {"error", why.text}});
+    http::Headers headers = open_headers(keep);
     if (why.status == kUpgradeRequired) {
       headers.add("Connection", "Upgrade");
       headers.add("Upgrade", "websocket");
@@ -157,6 +160,14 @@ class HttpSession {
                                  : std::string(http::reason_phrase(why.status)) + "\n";
     auto sent =
         co_await client_.respond(http::simple_response(why.status, "text/plain", body, headers));
+    co_return sent&& keep;
+  }
+
+  Task<bool> answer_preflight(bool keep) {
+    http::Headers headers = open_headers(keep);
+    headers.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+    headers.set("Access-Control-Allow-Headers", "*");
+    auto sent = co_await client_.respond(http::simple_response(204, "", "", headers));
     co_return sent&& keep;
   }
 

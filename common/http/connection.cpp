@@ -39,13 +39,15 @@ Task<Result<void>> Connection::write(std::string bytes, Deadline deadline) {
 }
 
 Result<bool> Connection::receive_now() {
-  if (buffer_.empty()) buffer_.resize(kReceiveBuffer);
-  auto got = socket_->try_read(buffer_);
+  // By way of the loop's memory, so that a connection holds no more than what has come.
+  const auto piece = loop().scratch().first(kReceiveBuffer);
+  auto got = socket_->try_read(piece);
   if (!got) {
     gone_ = true;
     return std::unexpected(got.error());
   }
-  unread_ = ByteView(buffer_).first(*got);
+  buffer_.assign(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(*got));
+  unread_ = buffer_;
   return *got > 0;
 }
 

@@ -112,6 +112,7 @@ TEST_CASE("sizes have binary units", "[options]") {
   CHECK(parse_size("64KiB") == 65536u);
   CHECK(parse_size("4MiB") == 4u << 20);
   CHECK(parse_size("1GiB") == 1u << 30);
+  CHECK(parse_size("2TiB") == std::uint64_t{2} << 40);
   CHECK(parse_size("7B") == 7u);
   for (const char* bad :
        {"", "MiB", "4MB", "4 MiB", "-1", "4MiBx", "1.5MiB", "99999999999999GiB"}) {
