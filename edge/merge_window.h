@@ -7,7 +7,8 @@
 // frames: it goes with the next frame, which is two writes in three saved for a delay that no
 // player's audio buffer notices. After that the window widens while the loop works more than kBusy
 // of its time and narrows while it works less than kEasy, looked at once a kReview, so that one
-// burst changes little.
+// burst changes little. A loop that is full widens it in leaps: thousands of viewers who come at
+// once must not wait for the slow way up.
 //
 // Threading: one loop's. current() by any thread.
 #pragma once
@@ -22,10 +23,12 @@ namespace weir {
 
 class MergeWindow {
  public:
+  static constexpr double kFull = 0.9;
   static constexpr double kBusy = 0.75;
   static constexpr double kEasy = 0.5;
   static constexpr double kAudioWaits = 0.05;
   static constexpr milliseconds kSmallest{10};
+  static constexpr int kLeap = 4;
   static constexpr milliseconds kReview{250};
   static constexpr milliseconds kFrame{
       45};  // longer than the distance of two frames at 25 per second
@@ -44,7 +47,10 @@ class MergeWindow {
     audio_patience_ = utilisation > kAudioWaits ? kFrame : milliseconds(0);
     if (pinned_) return;
     const milliseconds window = current();
-    if (utilisation > kBusy) {
+    if (utilisation > kFull) {
+      current_.store(std::min(max_, kLeap * std::max(kSmallest, window)),
+                     std::memory_order_relaxed);
+    } else if (utilisation > kBusy) {
       current_.store(std::min(max_, std::max(kSmallest, window * 3 / 2)),
                      std::memory_order_relaxed);
     } else if (utilisation < kEasy) {

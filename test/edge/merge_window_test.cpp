@@ -40,6 +40,14 @@ TEST_CASE("a busy loop widens its window step by step up to the maximum", "[merg
   CHECK(reviews.at(1.0, 100) == 350ms);
 }
 
+TEST_CASE("a full loop widens its window in leaps", "[merge_window]") {
+  MergeWindow window(std::nullopt, 350ms);
+  Reviews reviews{window};
+  CHECK(reviews.at(1.0) == MergeWindow::kLeap * MergeWindow::kSmallest);
+  CHECK(reviews.at(1.0) == 160ms);
+  CHECK(reviews.at(1.0) == 350ms);
+}
+
 TEST_CASE("a loop with time to spare narrows its window to nothing", "[merge_window]") {
   MergeWindow window(std::nullopt, 350ms);
   Reviews reviews{window};
