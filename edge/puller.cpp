@@ -1,9 +1,9 @@
 #include "edge/puller.h"
 
-#include <random>
 #include <ranges>
 
 #include "common/http/client_connection.h"
+#include "common/io/backoff.h"
 #include "common/log.h"
 #include "common/rtmp/client.h"
 #include "common/wire/http1_via.h"
@@ -13,13 +13,6 @@ namespace weir {
 namespace {
 
 constexpr std::string_view kUserAgent = "weir";
-
-// Between half of `pause` and all of it, so that a thousand streams do not come back at once.
-milliseconds jittered(milliseconds pause) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  return milliseconds(
-      std::uniform_int_distribution<milliseconds::rep>(pause.count() / 2, pause.count())(random));
-}
 
 Errc reason_of(int http_status) {
   switch (http_status) {
@@ -57,7 +50,7 @@ void Puller::stop() {
 
 Task<Error> Puller::run() {
   const EdgeOptions& options = context_.options;
-  milliseconds pause = options.retry_min;
+  Backoff pauses(options.retry_min, options.retry_max);
   while (!stopped_) {
     refused_ = false;
     Error ended = co_await round();
@@ -69,9 +62,8 @@ Task<Error> Puller::run() {
                              {"reason", name(ended.code)},
                              {"error", ended.text}});
     if (refused_ && !context_.stream.started()) break;
-    if (progress_ == Progress::Media) pause = options.retry_min;
-    const Deadline again = loop_.in(jittered(pause));
-    pause = std::min(pause * 2, options.retry_max);
+    if (progress_ == Progress::Media) pauses.reset();
+    const Deadline again = loop_.in(pauses.next());
     auto waited = co_await stop_.wait(again);
     if (!waited && waited.error().code == Errc::Cancelled) break;
   }

@@ -12,8 +12,8 @@
 #include <memory>
 #include <string>
 
+#include "common/io/backoff.h"
 #include "common/io/gate.h"
-#include "common/redis/backoff.h"
 #include "common/redis/locator.h"
 #include "common/redis/pipeline.h"
 
@@ -37,7 +37,7 @@ class Client {
  private:
   Loop& loop_;
   Locator locator_;
-  Backoff backoff_;
+  Backoff backoff_{kFirstPause, kLongestPause};
   Gate changed_;
   std::unique_ptr<Pipeline> pipeline_;
 };

@@ -20,6 +20,10 @@
 
 namespace weir::redis {
 
+// Between two tries to connect; see Backoff.
+inline constexpr milliseconds kFirstPause{50};
+inline constexpr milliseconds kLongestPause{1000};
+
 struct ServerOptions {
   Endpoint server{"127.0.0.1", 6379};  // when there are no sentinels
   std::vector<Endpoint> sentinels;

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/redis/backoff.h"
+#include "common/io/backoff.h"
 #include "common/redis/locator.h"
 
 namespace weir::redis {
@@ -37,7 +37,7 @@ class Subscriber {
 
   Loop& loop_;
   Locator locator_;
-  Backoff backoff_;
+  Backoff backoff_{kFirstPause, kLongestPause};
   const std::string channel_;
   const Callbacks callbacks_;
 };

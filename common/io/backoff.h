@@ -1,4 +1,4 @@
-// common/redis/backoff.h
+// common/io/backoff.h
 // How long to wait before trying again: twice as long each time, up to a cap, and each time
 // somewhere between half of that and all of it, so that those who lost one server together do not
 // come back together.
@@ -12,23 +12,24 @@
 
 #include "common/io/timer.h"
 
-namespace weir::redis {
+namespace weir {
 
 class Backoff {
  public:
-  static constexpr milliseconds kFirst{50};
-  static constexpr milliseconds kCap{1000};
+  Backoff(milliseconds first, milliseconds cap) : first_(first), cap_(cap) {}
 
   milliseconds next() {
-    const milliseconds longest = std::exchange(longest_, std::min(longest_ * 2, kCap));
+    const milliseconds longest = std::exchange(longest_, std::min(longest_ * 2, cap_));
     std::uniform_int_distribution<milliseconds::rep> jitter(longest.count() / 2, longest.count());
     return milliseconds(jitter(random_));
   }
-  void reset() { longest_ = kFirst; }
+  void reset() { longest_ = first_; }
 
  private:
-  milliseconds longest_ = kFirst;
+  const milliseconds first_;
+  const milliseconds cap_;
+  milliseconds longest_ = first_;
   std::minstd_rand random_{std::random_device{}()};
 };
 
-}  // namespace weir::redis
+}  // namespace weir
