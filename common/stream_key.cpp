@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/wire/hex.h"
+
 namespace weir {
 namespace {
 
@@ -195,13 +197,6 @@ Result<TcUrl> split_tc_url(std::string_view url) {
   parts.app = path.before;
   parts.args = trim_args(path.after);
   return parts;
-}
-
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 Result<std::string> percent_decode(std::string_view text) {

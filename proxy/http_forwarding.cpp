@@ -3,11 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <random>
 
 #include "common/log.h"
 #include "common/stream_key.h"
 #include "common/wire/http1_via.h"
+#include "proxy/hop_mark.h"
 #include "proxy/upstream.h"
 
 namespace weir {
@@ -48,8 +48,7 @@ void add_headers(http::Request& request, const std::string& host, const Forwarde
 std::string request_id(const http::Headers& headers) {
   const auto given = headers.find("X-Request-Id");
   if (given && is_request_id(*given)) return std::string(*given);
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  return fmt::format("{:016x}", random());
+  return random_id();
 }
 
 http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how) {

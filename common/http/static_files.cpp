@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "common/log.h"
+#include "common/wire/hex.h"
 #include "common/wire/http1_conditional.h"
 
 namespace weir::http {
@@ -63,13 +64,6 @@ constexpr Type kTypes[] = {
     {"aac", "audio/aac"},
     {"vtt", "text/vtt; charset=utf-8"},
 };
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Once. Nothing for a broken escape, an escaped slash, and control bytes.
 std::optional<std::string> decode(std::string_view path) {

@@ -5,19 +5,13 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/wire/hex.h"
 #include "common/wire/http1.h"
 
 namespace weir::http {
 namespace {
 
 constexpr std::uint64_t kMaxSize = INT64_MAX;
-
-std::optional<unsigned> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  return std::nullopt;
-}
 
 std::unexpected<Refusal> bad(std::string text) {
   return refuse(400, Errc::Protocol, std::move(text));
@@ -29,10 +23,10 @@ Parsed<void> ChunkedReader::take_size(std::string_view line) {
   std::uint64_t size = 0;
   std::size_t digits = 0;
   for (; digits < line.size(); ++digits) {
-    const auto digit = hex_digit(line[digits]);
-    if (!digit) break;
-    if (size > (kMaxSize - *digit) / 16) return bad("chunk size overflows");
-    size = size * 16 + *digit;
+    const int digit = hex_digit(line[digits]);
+    if (digit < 0) break;
+    if (size > (kMaxSize - static_cast<unsigned>(digit)) / 16) return bad("chunk size overflows");
+    size = size * 16 + static_cast<unsigned>(digit);
   }
   if (digits == 0) return bad("chunk size without digits");
   const std::string_view extensions = line.substr(digits);
