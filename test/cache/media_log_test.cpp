@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/support/log_reader.h"
 #include "test/support/media.h"
 
 using namespace weir;
@@ -11,23 +12,6 @@ namespace {
 
 constexpr StreamLog::Clock::time_point kNow{};
 constexpr StreamLog::Limits kSmallBlocks{.block_size = 1000};
-
-ByteBuffer bytes_of(const MediaLog& log) {
-  const LogView view = log.view();
-  Cursor cursor = Cursor::start(view);
-  ByteBuffer bytes;
-  std::array<iovec, 4> pieces;
-  bool jumped = false;
-  while (const std::size_t count = cursor.pieces(view, pieces, jumped)) {
-    std::size_t sent = 0;
-    for (const auto& piece : std::span(pieces).first(count)) {
-      append(bytes, {static_cast<const std::uint8_t*>(piece.iov_base), piece.iov_len});
-      sent += piece.iov_len;
-    }
-    cursor.advance(view, sent);
-  }
-  return bytes;
-}
 
 // What a player makes of the log from its newest keyframe on.
 std::vector<Packet> played(const MediaLog& log, Format format) {

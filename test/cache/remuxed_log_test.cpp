@@ -4,6 +4,7 @@
 #include "cache/media_log.h"
 #include "common/wire/mpegts_muxer.h"
 #include "test/support/codecs.h"
+#include "test/support/log_reader.h"
 #include "test/support/ts_reader.h"
 #include "test/support/websocket_client.h"
 
@@ -14,28 +15,6 @@ namespace {
 
 constexpr StreamLog::Clock::time_point kNow{};
 constexpr StreamLog::Limits kSmallBlocks{.block_size = 1000};
-
-// Sends what a viewer who is there has not had.
-ByteBuffer send(Cursor& cursor, const LogView& view) {
-  ByteBuffer bytes;
-  std::array<iovec, 4> pieces;
-  bool jumped = false;
-  while (const std::size_t count = cursor.pieces(view, pieces, jumped)) {
-    std::size_t sent = 0;
-    for (const auto& piece : std::span(pieces).first(count)) {
-      append(bytes, {static_cast<const std::uint8_t*>(piece.iov_base), piece.iov_len});
-      sent += piece.iov_len;
-    }
-    cursor.advance(view, sent);
-  }
-  return bytes;
-}
-
-ByteBuffer bytes_of(const MediaLog& log) {
-  const LogView view = log.view();
-  Cursor cursor = Cursor::start(view);
-  return send(cursor, view);
-}
 
 // A second of 25 pictures with sound between them, from `ms` on.
 void append_second(MediaLog& log, std::uint32_t ms) {

@@ -17,16 +17,11 @@ class CacheRig {
         upstream_(loop, {{origin}}),
         cache_({loop, store, upstream_.relay, options_, tallies}),
         loop_(loop) {
-    listener_ = listen(
+    listener_ = listen_on(
         loop, [this](std::unique_ptr<Socket> socket) { loop_.spawn(serve(std::move(socket))); });
   }
 
-  Task<std::unique_ptr<Socket>> connect() {
-    const auto to = *Address::parse("127.0.0.1", listener_->port());
-    auto socket = co_await Socket::connect(loop_, to, loop_.in(std::chrono::seconds(5)));
-    INVARIANT(socket);
-    co_return std::move(*socket);
-  }
+  Task<std::unique_ptr<Socket>> connect() { return dial(loop_, listener_->port()); }
 
   // The whole response to one request on a connection of its own.
   Task<std::string> ask(std::string head) {
@@ -34,12 +29,8 @@ class CacheRig {
     const std::string raw = head + "Host: a.org\r\nConnection: close\r\n\r\n";
     auto sent = co_await socket->write(as_bytes(raw), loop_.in(std::chrono::seconds(5)));
     INVARIANT(sent);
-    std::string heard;
-    while (true) {
-      auto got = co_await socket->read(loop_.scratch(), loop_.in(std::chrono::seconds(5)));
-      if (!got) co_return heard;
-      heard += as_text(loop_.scratch().first(*got));
-    }
+    auto heard = co_await hear_all(*socket);
+    co_return heard;
   }
   Task<std::string> get(std::string path, std::string headers = "") {
     auto heard = co_await ask("GET " + path + " HTTP/1.1\r\n" + headers);

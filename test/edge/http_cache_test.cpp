@@ -39,7 +39,7 @@ void with(HttpOrigin::Answer answer, Body body, HttpCacheOptions options = {}) {
     HttpOrigin origin(on, std::move(says));
     CacheRig rig(on, origin.port(), std::move(how));
     co_await what(on, origin, rig);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, play(loop, std::move(answer), body, std::move(options)));
 }
@@ -102,7 +102,7 @@ TEST_CASE("the fetch of an asker who leaves goes on for the others", "[http_cach
   auto body = [](Loop& on) -> Task<void> {
     // The origin's connections, and nothing said on them yet.
     std::vector<std::unique_ptr<Socket>> asked;
-    auto origin = test::listen(
+    auto origin = test::listen_on(
         on, [&](std::unique_ptr<Socket> socket) { asked.push_back(std::move(socket)); });
     CacheRig rig(on, origin->port());
     auto first = co_await rig.connect();
@@ -126,7 +126,7 @@ TEST_CASE("the fetch of an asker who leaves goes on for the others", "[http_cach
     CHECK(has(heard, "hello"));
     CHECK(has(heard, "collapsed"));
     CHECK(asked.size() == 1);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }

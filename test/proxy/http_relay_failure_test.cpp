@@ -43,12 +43,12 @@ TEST_CASE("an origin that refuses connections is passed over, whatever the metho
   for (const std::string& request : {kGet, kPost}) {
     Loop loop;
     auto body = [](Loop& on, std::string raw) -> Task<void> {
-      const test::DeadPort dead;
+      const test::RefusingPort dead;
       HttpOrigin origin(on, ok);
       HttpRig rig(on, {{dead.port(), 1}, {origin.port(), 0}});
       auto heard = co_await rig.talk(raw);
       CHECK(has(heard, "200 OK"));
-      co_await test::wind_down(on);
+      co_await test::end_all_others(on);
     };
     test::run(loop, body(loop, request));
   }
@@ -67,7 +67,7 @@ TEST_CASE("an origin that does not answer is passed over for safe methods alone"
       // It was not ejected: what made it silent may be the request.
       auto posted = co_await rig.talk(kPost);
       CHECK(posted.starts_with(after == Then::Hold ? "HTTP/1.1 504 " : "HTTP/1.1 502 "));
-      co_await test::wind_down(on);
+      co_await test::end_all_others(on);
     };
     test::run(loop, body(loop, then));
   }
@@ -76,7 +76,7 @@ TEST_CASE("an origin that does not answer is passed over for safe methods alone"
 TEST_CASE("nobody left is told with 502, 503 or 504", "[http_relay]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
-    const test::DeadPort dead;
+    const test::RefusingPort dead;
     HttpRig refusing(on, {{dead.port()}});
     auto refused = co_await refusing.talk(kGet);
     CHECK(refused.starts_with("HTTP/1.1 502 "));
@@ -95,7 +95,7 @@ TEST_CASE("nobody left is told with 502, 503 or 504", "[http_relay]") {
     auto reload = co_await playlist.talk(
         "GET /live/a.m3u8?_HLS_msn=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     CHECK(reload.starts_with("HTTP/1.1 504 "));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -114,7 +114,7 @@ TEST_CASE("a pooled connection that its origin gave up is replaced by a fresh on
     CHECK(second == first);
     CHECK(origin.connections == 2);
     CHECK(rig.reused.value() == 1);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -142,7 +142,7 @@ TEST_CASE(
       auto left = co_await origin.left.wait(on.in(1s));
       CHECK(left);
       CHECK(rig.bytes_to_clients.value() == heard.size());
-      co_await test::wind_down(on);
+      co_await test::end_all_others(on);
     };
     test::run(loop, body(loop, framing));
   }
@@ -163,7 +163,7 @@ TEST_CASE("a viewer who leaves before the answer ends the request too", "[http_r
     auto left = co_await origin.left.wait(on.in(1s));
     CHECK(left);
     CHECK(rig.failures.value() == 0);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -180,7 +180,7 @@ TEST_CASE("an origin that dies inside a body cuts the client off", "[http_relay]
     HttpRig rig(on, {{origin.port()}});
     auto heard = co_await rig.talk("GET /live/a.flv HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK(heard.ends_with("\r\n\r\n5\r\nab"));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -198,14 +198,14 @@ TEST_CASE("an answer before the body's end is passed on, and ends the connection
       auto more = co_await peer.read_request();
       CHECK(!more);
     };
-    auto listener = test::listen(
+    auto listener = test::listen_on(
         on, [&](std::unique_ptr<Socket> socket) { on.spawn(rude(std::move(socket))); });
     HttpRig rig(on, {{listener->port()}});
     auto heard = co_await rig.talk(
         "POST /live/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nonly a part");
     CHECK(heard == "HTTP/1.1 413 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     CHECK(rig.relay.pool().empty());
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -222,7 +222,7 @@ TEST_CASE("a malformed or stuck request body is the client's fault", "[http_rela
     CHECK(bad.starts_with("HTTP/1.1 400 "));
     auto stuck = co_await rig.talk(post + "Content-Length: 9\r\n\r\nx");
     CHECK(stuck.starts_with("HTTP/1.1 408 "));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -242,7 +242,7 @@ TEST_CASE("a viewer that takes nothing costs a bounded amount, and is closed aft
     auto left = co_await origin.left.wait(on.in(5s));
     CHECK(left);
     CHECK(rig.bytes_to_clients.value() < 20'000'000);  // the kernel's buffers, not ours
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -268,7 +268,7 @@ TEST_CASE("a WebSocket is bytes both ways, and ends with either side", "[http_re
         said = as_text(peer.loop().scratch().first(*got));
       }
     };
-    auto listener = test::listen(
+    auto listener = test::listen_on(
         on, [&](std::unique_ptr<Socket> socket) { on.spawn(echo(std::move(socket))); });
     HttpRig rig(on, {{listener->port()}});
     auto viewer = co_await rig.connect();
@@ -285,7 +285,7 @@ TEST_CASE("a WebSocket is bytes both ways, and ends with either side", "[http_re
     viewer->shut_down_writes();
     auto end = co_await rig.hear(*viewer, "never");
     CHECK(end == "<end>");
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -300,7 +300,7 @@ TEST_CASE("a refused upgrade is an ordinary answer", "[http_relay]") {
         "Sec-WebSocket-Key: k\r\n\r\n" +
         kGet);
     CHECK(has(heard, "\r\n\r\nokHTTP/1.1 200 OK"));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }

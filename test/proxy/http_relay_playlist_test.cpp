@@ -76,7 +76,7 @@ TEST_CASE("a playlist's URIs name its origin, and lead there without the name", 
       auto segment = co_await rig.talk(get("/live/7.ts?x&weir_o=" + token(*origin)));
       CHECK(body_of(segment) == (origin == &one ? "one" : "two"));
     }
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -95,7 +95,7 @@ TEST_CASE("a manifest is bound by its type alone, in chunks too", "[http_relay]"
           fmt::format("<MPD><BaseURL>/v.mp4?weir_o={}</BaseURL> </MPD>\n", token(origin)));
     CHECK_FALSE(has(heard, "chunked"));
     CHECK_FALSE(has(heard, "ETag"));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -105,7 +105,7 @@ TEST_CASE("a segment whose origin is gone is not found, and asked for nowhere el
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     const test::QuietLog quiet;
-    const test::DeadPort dead;
+    const test::RefusingPort dead;
     HttpOrigin origin(on, pages({{"/live/7.ts", "wrong"}}));
     HttpRig rig(on, {{dead.port(), 1}, {origin.port(), 0}}, tokens());
     const std::string gone = origin_token(fmt::format("o{}", dead.port()));
@@ -115,7 +115,7 @@ TEST_CASE("a segment whose origin is gone is not found, and asked for nowhere el
       CHECK(heard.starts_with("HTTP/1.1 404 "));
     }
     CHECK(origin.connections == 0);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -124,7 +124,7 @@ TEST_CASE("a nested playlist whose origin is gone comes from where the stream is
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     const test::QuietLog quiet;
-    const test::DeadPort dead;
+    const test::RefusingPort dead;
     HttpOrigin origin(on, pages({{"/live/a.m3u8", std::string(kPlaylist)}}));
     HttpRig rig(on, {{dead.port(), 1}, {origin.port(), 0}}, tokens());
     const std::string gone = origin_token(fmt::format("o{}", dead.port()));
@@ -132,7 +132,7 @@ TEST_CASE("a nested playlist whose origin is gone comes from where the stream is
       auto heard = co_await rig.talk(get("/live/a.m3u8?weir_o=" + name));
       CHECK(body_of(heard) == bound_to(origin));
     }
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -152,7 +152,7 @@ TEST_CASE("a nested playlist that its origin has no more is asked for at the str
     auto bound = co_await rig.talk(get("/live/7.ts?weir_o=" + token(before)));
     CHECK(bound.starts_with("HTTP/1.1 404 "));
     CHECK(now.requests.size() == 2);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -172,7 +172,7 @@ TEST_CASE("two tiers agree: each takes its own token off", "[http_relay]") {
     auto segment = co_await near.talk(get("/live/7.ts?" + both));
     CHECK(body_of(segment) == "it");
     CHECK(origin.requests.back().target == "/live/7.ts");
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -201,7 +201,7 @@ TEST_CASE("a playlist is asked for whole, and its validators are those of what i
     CHECK(again == "HTTP/1.1 304 Not Modified\r\n" + tag + "Connection: close\r\n\r\n");
     auto head = co_await rig.talk(get("/live/a.m3u8", "", "HEAD"));
     CHECK(head == "HTTP/1.1 200 OK\r\n" + tag + "Connection: close\r\n\r\n");
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -220,7 +220,7 @@ TEST_CASE("what is no playlist, or encoded, goes through as it is", "[http_relay
       auto heard = co_await rig.talk(get("/live/a.m3u8"));
       const std::size_t blank = expected.find("\r\n\r\n") + 2;
       CHECK(heard == expected.substr(0, blank) + "Connection: close\r\n" + expected.substr(blank));
-      co_await test::wind_down(on);
+      co_await test::end_all_others(on);
     };
     test::run(loop, body(loop, answer));
   }
@@ -247,7 +247,7 @@ TEST_CASE("a playlist is bound up to the limit and goes through untouched past i
       text += "#\n";
       auto past_it = co_await rig.talk(get("/live/a.m3u8"));
       CHECK(body_of(past_it) == text);
-      co_await test::wind_down(on);
+      co_await test::end_all_others(on);
     };
     test::run(loop, body(loop, chunked));
   }
@@ -265,7 +265,7 @@ TEST_CASE("a playlist that breaks off is no playlist", "[http_relay]") {
     HttpRig rig(on, {{origin.port()}}, tokens());
     auto heard = co_await rig.talk(get("/live/a.m3u8"));
     CHECK(heard.starts_with("HTTP/1.1 502 "));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -277,7 +277,7 @@ TEST_CASE("without tokens of our own, a nearer tier's are left where they are", 
     HttpRig rig(on, {{origin.port()}});
     auto heard = co_await rig.talk(get("/live/a.m3u8?weir_o=t"));
     CHECK(body_of(heard) == kPlaylist);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }

@@ -8,34 +8,10 @@
 #include <vector>
 
 #include "common/http/client_connection.h"
-#include "common/io/listener.h"
 #include "proxy/http_relay.h"
-#include "test/support/loop_fixture.h"
+#include "test/support/loopback.h"
 
 namespace weir::test {
-
-inline std::unique_ptr<Listener> listen(Loop& loop, Listener::Accepted accepted) {
-  auto fd = Listener::open(*Address::parse("127.0.0.1", 0));
-  INVARIANT(fd);
-  return std::make_unique<Listener>(loop, *fd, std::move(accepted));
-}
-
-// Lets one turn of the loop pass, even after cancel_all().
-struct NextTurn {
-  Loop& loop;
-  bool await_ready() const { return false; }
-  void await_suspend(std::coroutine_handle<> waiter) const {
-    loop.post([waiter] { waiter.resume(); });
-  }
-  void await_resume() const {}
-};
-
-// Ends all sessions, so that what they use may go. The caller is the one task left.
-inline Task<void> wind_down(Loop& loop) {
-  loop.cancel_all();
-  while (loop.spawned() > 1) co_await NextTurn{loop};
-  co_await NextTurn{loop};
-}
 
 // Answers every request with what `answer` says, raw.
 class HttpOrigin {
@@ -45,7 +21,7 @@ class HttpOrigin {
 
   HttpOrigin(Loop& loop, Answer answer, Then then = Then::Next)
       : loop_(loop), answer_(std::move(answer)), then_(then), left(loop) {
-    listener_ = listen(loop, [this](std::unique_ptr<Socket> socket) {
+    listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       ++connections;
       loop_.spawn(serve(std::move(socket)));
     });
@@ -91,19 +67,16 @@ class HttpOrigin {
   Gate left;  // notified when a connection has ended
 };
 
-// A port that refuses: bound, but nobody listens.
-class DeadPort {
- public:
-  DeadPort() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    const auto at = *Address::parse("127.0.0.1", 0);
-    INVARIANT(::bind(fd_, at.raw(), at.length()) == 0);
+// All that comes until the peer ends the connection.
+inline Task<std::string> hear_all(Socket& socket) {
+  Loop& loop = socket.loop();
+  std::string heard;
+  while (true) {
+    auto got = co_await socket.read(loop.scratch(), loop.in(std::chrono::seconds(5)));
+    if (!got) co_return heard;
+    heard += as_text(loop.scratch().first(*got));
   }
-  ~DeadPort() { ::close(fd_); }
-  std::uint16_t port() const { return Address::of_socket(fd_).port(); }
-
- private:
-  int fd_;
-};
+}
 
 class HttpRig {
  public:
@@ -118,31 +91,22 @@ class HttpRig {
         resolver_(loop),
         relay(loop, routing_, resolver_, std::move(options),
               {requests, failures, reused, bytes_to_clients, bytes_to_origins}) {
-    listener_ = listen(loop, [this](std::unique_ptr<Socket> socket) {
+    listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       loop_.spawn(relay.serve(std::move(socket)));
     });
   }
 
   std::uint16_t port() const { return listener_->port(); }
 
-  Task<std::unique_ptr<Socket>> connect() {
-    const auto to = *Address::parse("127.0.0.1", listener_->port());
-    auto socket = co_await Socket::connect(loop_, to, loop_.in(std::chrono::seconds(5)));
-    INVARIANT(socket);
-    co_return std::move(*socket);
-  }
+  Task<std::unique_ptr<Socket>> connect() { return dial(loop_, listener_->port()); }
 
   // Sends the bytes and returns all that comes until the relay ends the connection.
   Task<std::string> talk(std::string raw) {
     auto socket = co_await connect();
     auto sent = co_await socket->write(as_bytes(raw), loop_.in(std::chrono::seconds(5)));
     INVARIANT(sent);
-    std::string heard;
-    while (true) {
-      auto got = co_await socket->read(loop_.scratch(), loop_.in(std::chrono::seconds(5)));
-      if (!got) co_return heard;
-      heard += as_text(loop_.scratch().first(*got));
-    }
+    auto heard = co_await hear_all(*socket);
+    co_return heard;
   }
 
   // Reads until `mark` has come.

@@ -55,7 +55,7 @@ TEST_CASE("request line, query, Range and conditions reach the origin as they ar
     CHECK(seen.headers.find("CDN-Loop") == "weir");
     for (const char* name : {"Connection", "X-Hop", "Proxy-Authorization", "TE"})
       CHECK_FALSE(seen.headers.has(name));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -79,7 +79,7 @@ TEST_CASE("what is forwarded for others is added to, and a bad request id is rep
     CHECK(seen.has_token("CDN-Loop", "other"));
     CHECK(seen.has_token("CDN-Loop", "weir"));
     CHECK(seen.find("X-Request-Id")->size() == 16);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -100,7 +100,7 @@ TEST_CASE("the origin's status and headers reach the client as they are", "[http
       auto heard = co_await rig.talk(get("/live/a.ts"));
       const std::size_t blank = expected.find("\r\n\r\n") + 2;
       CHECK(heard == expected.substr(0, blank) + "Connection: close\r\n" + expected.substr(blank));
-      co_await test::wind_down(on);
+      co_await test::end_all_others(on);
     };
     test::run(loop, body(loop, answer));
   }
@@ -126,7 +126,7 @@ TEST_CASE("hop-by-hop fields of the origin stay behind, CORS is added where it s
     auto own = co_await rig.talk(get("/live/b.ts"));
     CHECK(has(own, "Access-Control-Allow-Origin: b\r\n"));
     CHECK_FALSE(has(own, "Origin: *"));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -156,7 +156,7 @@ TEST_CASE(
     CHECK(origin.connections == 1);
     CHECK(rig.reused.value() == 2);
     CHECK(rig.relay.pool().size() == 1);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -182,7 +182,7 @@ TEST_CASE("bodies go up by length and in chunks, with 100 Continue", "[http_rela
           "HTTP/1.1 100 Continue\r\n\r\n"
           "HTTP/1.1 201 Created\r\nContent-Length: 1\r\nConnection: close\r\n\r\n3");
     CHECK(origin.bodies == std::vector<std::string>{big, "abc"});
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -198,7 +198,7 @@ TEST_CASE("an HTTP/1.0 client gets content without chunks", "[http_relay]") {
     auto heard = co_await rig.talk("GET /live/a.flv HTTP/1.0\r\n\r\n");
     CHECK(heard == "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcde");
     CHECK(origin.requests.at(0).headers.has("Host"));
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -213,7 +213,7 @@ TEST_CASE("a request that comes back is refused with 508 and not passed on", "[h
     CHECK(heard.starts_with("HTTP/1.1 508 "));
     CHECK(origin.connections == 0);
     CHECK(rig.failures.value() == 1);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
@@ -231,7 +231,7 @@ TEST_CASE("bad heads and climbing paths are refused, without an origin's help", 
     auto hidden = co_await rig.talk(get("/live%2fa.flv"));
     CHECK(hidden.starts_with("HTTP/1.1 400 "));
     CHECK(origin.connections == 0);
-    co_await test::wind_down(on);
+    co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));
 }
