@@ -232,10 +232,9 @@ Task<void> HttpFetch::receive(HttpAnswer answer, HttpObjectRef object) {
       body.let_go();
     }
     if (++pieces % kPiecesPerTurn != 0) continue;
-    Wait turn(context_.loop);
-    auto woken = co_await turn.until(context_.loop.now());
-    if (!woken && woken.error().code == Errc::Cancelled) {
-      why = woken.error();
+    auto turn = co_await sleep(context_.loop, milliseconds(0));
+    if (!turn) {
+      why = turn.error();
       break;
     }
   }

@@ -28,9 +28,8 @@ Task<Error> ChunkPipe::run() {
   while (true) {
     if (++receives > kReceivesPerTurn) {
       receives = 0;
-      Wait turn(from_.loop());
-      auto woken = co_await turn.until(from_.loop().now());
-      if (!woken && woken.error().code == Errc::Cancelled) co_return woken.error();
+      auto turn = co_await sleep(from_.loop(), milliseconds(0));
+      if (!turn) co_return turn.error();
     }
     if (!pending_.empty()) {
       auto drained = co_await drain();

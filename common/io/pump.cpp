@@ -123,10 +123,9 @@ Task<PumpEnd> pump(Socket& from, Socket& to, PumpOptions options) {
     }
     if (++pieces == kPiecesPerTurn) {
       pieces = 0;
-      Wait turn(loop);
-      auto woken = co_await turn.until(loop.now());
-      if (!woken && woken.error().code == Errc::Cancelled) {
-        ended(end, PumpEnd::Side::From, woken.error());
+      auto turn = co_await sleep(loop, milliseconds(0));
+      if (!turn) {
+        ended(end, PumpEnd::Side::From, turn.error());
         co_return std::move(end);
       }
     }
