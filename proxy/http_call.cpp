@@ -34,20 +34,16 @@ Task<std::optional<HttpAnswer>> HttpCall::ask_pooled() {
   if (context_.pool.empty()) co_return std::nullopt;
   auto route = co_await context_.routing.route(question_.key, Protocol::Http, {});
   if (!route) co_return std::nullopt;
-  HttpAnswer answer;
-  for (const Endpoint& endpoint : route->endpoints()) {
-    answer.connection = context_.pool.take(endpoint);
-    if (answer.connection == nullptr) continue;
-    answer.endpoint = endpoint;
-    break;
-  }
-  if (answer.connection == nullptr) co_return std::nullopt;
-  auto response = co_await attempt(*answer.connection, answer.endpoint);
+  auto pooled = context_.pool.take(route->endpoints());
+  if (!pooled) co_return std::nullopt;
+  auto response = co_await attempt(*pooled->connection, pooled->endpoint);
   if (!response) co_return std::nullopt;
-  answer.response = std::move(*response);
-  answer.upstream = route->upstream;
-  answer.key = question_.key;
-  answer.id = question_.id;
+  HttpAnswer answer{.connection = std::move(pooled->connection),
+                    .response = std::move(*response),
+                    .endpoint = pooled->endpoint,
+                    .upstream = route->upstream,
+                    .key = question_.key,
+                    .id = question_.id};
   co_return std::move(answer);
 }
 

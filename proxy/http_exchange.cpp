@@ -167,13 +167,10 @@ Task<std::optional<Result<http::Response>>> HttpExchange::ask_pooled() {
   if (relay_.pool_.empty() || upgrade_ || !may_retry()) co_return std::nullopt;
   auto route = co_await relay_.routing_.route(key_, Protocol::Http, {}, named_);
   if (!route) co_return std::nullopt;
-  for (const Endpoint& endpoint : route->endpoints()) {
-    upstream_ = relay_.pool_.take(endpoint);
-    if (upstream_ == nullptr) continue;
-    endpoint_ = endpoint;
-    break;
-  }
-  if (upstream_ == nullptr) co_return std::nullopt;
+  auto pooled = relay_.pool_.take(route->endpoints());
+  if (!pooled) co_return std::nullopt;
+  upstream_ = std::move(pooled->connection);
+  endpoint_ = std::move(pooled->endpoint);
   upstream_of_ = route->upstream;
   relay_.tallies_.reused.add();
   auto response = co_await attempt();

@@ -2,7 +2,15 @@
 
 namespace weir {
 
-HttpUpstreamPool::Connection HttpUpstreamPool::take(const Endpoint& endpoint) {
+std::optional<HttpUpstreamPool::Pooled> HttpUpstreamPool::take(
+    std::span<const Endpoint> endpoints) {
+  for (const Endpoint& endpoint : endpoints)
+    if (auto connection = take_from(endpoint)) return Pooled{std::move(connection), endpoint};
+  return std::nullopt;
+}
+
+// Null when there is none.
+HttpUpstreamPool::Connection HttpUpstreamPool::take_from(const Endpoint& endpoint) {
   const auto found = idle_.find(to_string(endpoint));
   if (found == idle_.end()) return nullptr;
   Connection connection;

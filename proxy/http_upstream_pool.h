@@ -9,6 +9,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "common/endpoint.h"
@@ -32,8 +34,12 @@ class HttpUpstreamPool final : private Timer {
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
 
-  // Null when there is none.
-  Connection take(const Endpoint& endpoint);
+  struct Pooled {
+    Connection connection;
+    Endpoint endpoint;
+  };
+  // To the first of the endpoints that has one; nothing when none has.
+  std::optional<Pooled> take(std::span<const Endpoint> endpoints);
   // Dropped unless it is reusable and there is room.
   void put(const Endpoint& endpoint, Connection connection);
 
@@ -42,6 +48,7 @@ class HttpUpstreamPool final : private Timer {
     Connection connection;
     Clock::time_point since;
   };
+  Connection take_from(const Endpoint& endpoint);
   void expired() override;
 
   Loop& loop_;
