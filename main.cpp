@@ -15,6 +15,7 @@
 #include "edge/demo.h"
 #include "edge/edge_node.h"
 #include "proxy/proxy_node.h"
+#include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
 
 namespace {
@@ -124,43 +125,23 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
   return options;
 }
 
-Upstream upstream_of(const UpstreamConfig& section) {
-  Upstream upstream;
-  upstream.id = section.name;
-  upstream.host = section.host;
-  upstream.weight = static_cast<std::uint32_t>(section.weight);
-  auto offer = [&](Protocol protocol, const std::optional<Endpoint>& endpoint) {
-    if (endpoint) upstream.at(protocol).push_back(*endpoint);
-  };
-  offer(Protocol::Rtmp, section.rtmp);
-  offer(Protocol::Http, section.http);
-  offer(Protocol::Api, section.api);
-  offer(Protocol::Webrtc, section.webrtc);
-  offer(Protocol::Srt, section.srt);
-  offer(Protocol::Rtsp, section.rtsp);
-  return upstream;
-}
-
-Router make_router(const Config& config) {
-  MemoryRouteStoreOptions routes;
-  routes.lifetime = config.duration("route.expire");
-  Router router({.lifetime = config.duration("origin.lifetime"),
-                 .backoff = config.duration("origin.eject"),
-                 .backoff_cap = config.duration("origin.eject_max"),
-                 .max = static_cast<std::size_t>(config.integer("origin.max"))},
-                Balancer(*parse_balance(config.text("balance"))),
-                std::make_unique<MemoryRouteStore>(routes));
-  for (const auto& section : config.upstreams()) {
-    auto configured = router.configure(upstream_of(section));
-    if (!configured) throw ConfigError("upstream." + section.name + ": " + configured.error().text);
-  }
-  return router;
-}
-
 struct OpenPorts {
   std::vector<int> rtmp;
   std::vector<int> http;
 };
+
+// Where others reach this node.
+EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
+  EndpointTable table;
+  const auto add = [&](Protocol protocol, const char* option, const std::vector<int>& descriptors) {
+    if (!descriptors.empty())
+      table[static_cast<std::size_t>(protocol)] = {
+          endpoint_of(descriptors, *config.listen(option))};
+  };
+  add(Protocol::Rtmp, "listen.rtmp", ports.rtmp);
+  add(Protocol::Http, "listen.http", ports.http);
+  return table;
+}
 
 std::string shown(const Endpoint& endpoint) {
   return to_string(
@@ -213,11 +194,7 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
   };
   open("listen.api");
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
-    auto answer = routing.ask_from_outside(
-        [registration](Router& router) { return router.heartbeat(registration, Clock::now()); },
-        kAnswer);
-    if (!answer) return std::unexpected(answer.error());
-    return *answer;
+    return routing.heartbeat_from_outside(registration, kAnswer);
   };
   open("listen.system");
   return apis;
@@ -264,7 +241,8 @@ int run(const Config& config) {
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
-  Routing routing(loops[0], make_router(config), metrics);
+  Routing routing(loops[0], router_of(config), metrics,
+                  sharing_of(config, node, reached_at(config, ports)));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
                       static_cast<std::size_t>(config.integer("limits.per_address")));
   auto connections =
@@ -296,6 +274,7 @@ int run(const Config& config) {
   const int signal = wait_for_signal(signals);
   log::info("going away", {{"signal", signal}});
   not_ready = "draining";
+  routing.leave();
   const auto force = Clock::now() + config.duration("shutdown.force");
   if (edge_node) edge_node->stop_accepting();
   if (proxy_node) proxy_node->stop_accepting();

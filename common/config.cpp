@@ -86,8 +86,8 @@ void Config::cross_check() const {
   check_order("edge.retry_min", "edge.retry_max");
   check_order("origin.eject", "origin.eject_max");
   check_order("shutdown.grace", "shutdown.force");
-  if (text("state.backend") == "redis")
-    fail_setting(entry("state.backend").label, "'redis' is not in this version, use memory");
+  if (!remotes("redis.sentinels").empty() && text("redis.master_name").empty())
+    fail_setting(entry("redis.sentinels").label, "needs redis.master_name");
 
   std::map<std::string, std::string_view> taken;
   for (const std::string_view key : {"listen.rtmp", "listen.http", "listen.api", "listen.rtsp",
@@ -166,6 +166,10 @@ std::optional<Endpoint> Config::listen(std::string_view key) const {
   return parse_listen(text(key)).value();
 }
 
+std::vector<Endpoint> Config::remotes(std::string_view key) const {
+  return parse_endpoints(text(key)).value();
+}
+
 CidrList Config::networks(std::string_view key) const { return CidrList::parse(text(key)).value(); }
 
 std::vector<std::string> Config::upstream_names() const {
@@ -173,7 +177,9 @@ std::vector<std::string> Config::upstream_names() const {
   for (auto it = entries_.lower_bound(kUpstream); it != entries_.end(); ++it) {
     const std::string_view key = it->first;
     if (!key.starts_with(kUpstream)) break;
-    names.emplace(key.substr(kUpstream.size(), key.rfind('.') - kUpstream.size()));
+    const auto dot = key.rfind('.');
+    if (dot >= kUpstream.size())
+      names.emplace(key.substr(kUpstream.size(), dot - kUpstream.size()));
   }
   return {names.begin(), names.end()};
 }

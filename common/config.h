@@ -57,6 +57,7 @@ class Config {
   std::chrono::milliseconds duration(std::string_view key) const;
   std::optional<std::chrono::milliseconds> optional_duration(std::string_view key) const;
   std::optional<Endpoint> listen(std::string_view key) const;
+  std::vector<Endpoint> remotes(std::string_view key) const;
   CidrList networks(std::string_view key) const;
 
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name

@@ -167,6 +167,11 @@ Parsed<void> check_value(Kind kind, std::string_view allowed, std::string_view v
     case Kind::Listen: return check_endpoint(value, [](auto text) { return parse_listen(text); });
     case Kind::Remote:
       return check_endpoint(value, [](auto text) { return parse_endpoint(text, "host"); });
+    case Kind::Remotes: {
+      if (const auto parsed = parse_endpoints(value); !parsed)
+        return bad(value, fmt::format("is no list of host:port: {}", parsed.error().text));
+      return {};
+    }
     case Kind::CidrList: {
       if (const auto parsed = CidrList::parse(value); !parsed)
         return bad(value, fmt::format("is no list of networks: {}", parsed.error().text));
@@ -194,6 +199,7 @@ std::string describe(Kind kind, std::string_view allowed) {
     case Kind::Choice: return std::string(allowed);
     case Kind::Listen: return "port, host:port, [v6]:port, or empty for off";
     case Kind::Remote: return "port or host:port, or empty for none";
+    case Kind::Remotes: return "host:port, comma separated, or empty for none";
     case Kind::CidrList: return "networks, comma separated; also loopback, private";
   }
   return {};

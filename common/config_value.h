@@ -26,6 +26,7 @@ enum class Kind {
   Choice,
   Listen,    // port, host:port, [v6]:port; empty is off
   Remote,    // port or host:port of another server; empty is none
+  Remotes,   // several of them, comma separated, each with a port
   CidrList,  // 10.0.0.0/8, ::1, loopback, private
 };
 

@@ -22,6 +22,15 @@ constexpr bool is_label_char(char c) {
   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_';
 }
 
+// The next word of a list, which may be empty, off the front of `text`.
+std::string_view take_word(std::string_view& text) {
+  const auto is_separator = [](char c) { return c == ',' || is_space(c); };
+  const auto end = std::ranges::find_if(text, is_separator) - text.begin();
+  const std::string_view word = text.substr(0, static_cast<std::size_t>(end));
+  text.remove_prefix(std::min(word.size() + 1, text.size()));
+  return word;
+}
+
 bool all_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_digit);
 }
@@ -240,16 +249,28 @@ Result<Cidr> parse_cidr(std::string_view text) {
   return block;
 }
 
+Result<std::vector<Endpoint>> parse_endpoints(std::string_view text) {
+  std::vector<Endpoint> endpoints;
+  while (!text.empty()) {
+    const std::string_view word = take_word(text);
+    if (word.empty()) continue;
+    const auto endpoint = parse_endpoint(word, "");
+    if (!endpoint) return std::unexpected(endpoint.error());
+    if (endpoint->port == 0) return fail(Errc::Protocol, "a port is missing");
+    if (endpoints.size() == kMaxEndpoints)
+      return fail(Errc::Limit, fmt::format("more than {}", kMaxEndpoints));
+    endpoints.push_back(*endpoint);
+  }
+  return endpoints;
+}
+
 Result<CidrList> CidrList::parse(std::string_view text) {
   static constexpr std::array<std::string_view, 2> kLoopback = {"127.0.0.0/8", "::1/128"};
   static constexpr std::array<std::string_view, 6> kPrivate = {
       "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"};
   CidrList list;
-  const auto is_separator = [](char c) { return c == ',' || is_space(c); };
   while (!text.empty()) {
-    const auto end = std::ranges::find_if(text, is_separator) - text.begin();
-    const std::string_view word = text.substr(0, static_cast<std::size_t>(end));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    const std::string_view word = take_word(text);
     if (word.empty()) continue;
     std::vector<std::string_view> blocks = {word};
     if (word == "loopback") blocks.assign(kLoopback.begin(), kLoopback.end());

@@ -47,6 +47,10 @@ Result<Endpoint> parse_listen(std::string_view text, std::string_view default_ho
 Result<Endpoint> parse_endpoint(std::string_view text, std::string_view default_host,
                                 std::uint16_t default_port = 0);
 
+// Several, comma separated, each with its port; an empty text is none. Errors: as parse_endpoint.
+inline constexpr std::size_t kMaxEndpoints = 64;
+Result<std::vector<Endpoint>> parse_endpoints(std::string_view text);
+
 // A block of addresses. IPv4 addresses that come as IPv6 (::ffff:10.0.0.1, as dual-stack sockets
 // tell them) are IPv4 here, so ::/0 does not match them.
 struct Cidr {

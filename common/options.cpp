@@ -21,7 +21,8 @@ constexpr Section kSections[] = {
     {"origin", "How upstreams, configured or registered, are tried and judged."},
     {"route", "Which origin serves which stream."},
     {"state", "Where routes and registered origins are remembered."},
-    {"redis", "The server that several proxies share, for state.backend = redis."},
+    {"upstream", "Upstreams that do not stand here by name."},
+    {"redis", "The server that nodes share, for state.backend and upstream.discover = redis."},
     {"edge", "Pulling streams and serving them to many."},
     {"viewer", "Bounds of one viewer."},
     {"publisher", "Bounds of one publisher."},
@@ -59,6 +60,10 @@ constexpr Option kOptions[] = {
     {"node.id", Kind::Text, "", "",
      "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "
      "empty."},
+    {"node.advertise", Kind::Text, "", "",
+     "Where edges that discover this proxy reach it: an address or a name. Empty is the address from "
+     "which it reaches Redis.",
+     "", Roles::Proxy},
 
     {"upstream.*.enabled", Kind::Boolean, "on", "", "Off leaves the section out.",
      "PROXY_DEFAULT_BACKEND_ENABLED"},
@@ -72,6 +77,9 @@ constexpr Option kOptions[] = {
     {"upstream.*.rtsp", Kind::Remote, "", "", "RTSP."},
     {"upstream.*.weight", Kind::Integer, "1", "1..1000", "Its share of the streams."},
     {"upstream.*.zone", Kind::Text, "", "", "Where it stands, for preferring what is near."},
+
+    {"upstream.discover", Kind::Choice, "off", "off|redis",
+     "redis finds the proxies that share one, beside the sections above.", "", Roles::Edge},
 
     {"origin.connect_timeout", Kind::Duration, "1s", "10ms..1m", "To connect to an upstream."},
     {"origin.reply_timeout", Kind::Duration, "3s", "10ms..5m",
@@ -87,17 +95,20 @@ constexpr Option kOptions[] = {
      "A stream's route is forgotten when nobody has used it for this long.", "", Roles::Proxy},
 
     {"state.backend", Kind::Choice, "memory", "memory|redis",
-     "memory serves one proxy; redis (not in this version) lets several share one view.",
+     "memory serves one proxy; redis lets several share one view.",
      "PROXY_LOAD_BALANCER_TYPE", Roles::Proxy},
 
-    {"redis.host", Kind::Text, "127.0.0.1", "", "Address or name.", "PROXY_REDIS_HOST",
-     Roles::Proxy},
-    {"redis.port", Kind::Integer, "6379", "1..65535", "Port.", "PROXY_REDIS_PORT", Roles::Proxy},
-    {"redis.user", Kind::Text, "", "", "User of its access list; empty is the default user.", "",
-     Roles::Proxy},
-    {"redis.password", Kind::Secret, "", "", "Password; empty for none.", "PROXY_REDIS_PASSWORD",
-     Roles::Proxy},
-    {"redis.db", Kind::Integer, "0", "0..1000000", "Database.", "PROXY_REDIS_DB", Roles::Proxy},
+    {"redis.host", Kind::Text, "127.0.0.1", "", "Address or name.", "PROXY_REDIS_HOST"},
+    {"redis.port", Kind::Integer, "6379", "1..65535", "Port.", "PROXY_REDIS_PORT"},
+    {"redis.user", Kind::Text, "", "", "User of its access list; empty is the default user."},
+    {"redis.password", Kind::Secret, "", "", "Password; empty for none.", "PROXY_REDIS_PASSWORD"},
+    {"redis.db", Kind::Integer, "0", "0..1000000", "Database.", "PROXY_REDIS_DB"},
+    {"redis.sentinels", Kind::Remotes, "", "",
+     "Sentinels to ask for the server, in place of redis.host and redis.port."},
+    {"redis.master_name", Kind::Text, "", "", "What the sentinels call it."},
+    {"redis.prefix", Kind::Text, "weir:", "", "What every key begins with."},
+    {"redis.timeout", Kind::Duration, "50ms", "1ms..10s",
+     "The longest that a request waits for it; then it is routed without."},
 
     {"edge.pull", Kind::Choice, "auto", "rtmp|flv|auto",
      "The protocol to pull with; auto takes what the upstream offers, RTMP first.", "",

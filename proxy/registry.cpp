@@ -24,28 +24,28 @@ Result<void> Registry::configure(Upstream upstream) {
   return {};
 }
 
-Result<Registry::Heard> Registry::heartbeat(const Registration& registration, TimePoint now) {
+Result<Registry::Heard> Registry::heartbeat(const Registration& registration, TimePoint heard) {
   auto found = entries_.find(registration.server);
   if (found != entries_.end() && found->second.upstream->knowledge == Knowledge::Configured)
     return fail(Errc::Denied, "field server: the configuration has an upstream of that name");
   if (found == entries_.end() && entries_.size() >= options_.max) {
-    expire(now);
+    expire(heard);
     if (entries_.size() >= options_.max)
       return fail(Errc::Limit, fmt::format("{} upstreams are known already", options_.max));
   }
 
-  if (found == entries_.end() || !alive(found->second, now)) {
+  if (found == entries_.end() || !alive(found->second, heard)) {
     ids_.emplace(origin_token(registration.server), registration.server);
     entries_[registration.server] = {
-        .upstream = std::make_shared<const Upstream>(registration.upstream()), .heard = now};
+        .upstream = std::make_shared<const Upstream>(registration.upstream()), .heard = heard};
     return Heard::Added;
   }
   Entry& entry = found->second;
-  entry.heard = now;
+  entry.heard = heard;
   const Upstream& old = *entry.upstream;
   if (old.service != registration.service) {
     entry = {.upstream = std::make_shared<const Upstream>(registration.upstream()),
-             .heard = now,
+             .heard = heard,
              .failures = entry.failures,
              .ejections = entry.ejections};
     return Heard::Restarted;

@@ -69,8 +69,9 @@ class Registry {
   // taken.
   Result<void> configure(Upstream upstream);
 
-  // Errc::Denied when the configuration owns the name, Errc::Limit when `max` others are known.
-  Result<Heard> heartbeat(const Registration& registration, TimePoint now);
+  // `heard` may lie in the past; what is older than what is known changes nothing. Errc::Denied when
+  // the configuration owns the name, Errc::Limit when `max` others are known.
+  Result<Heard> heartbeat(const Registration& registration, TimePoint heard);
 
   // Both ignore an id that is not known (any more).
   void failed(const std::string& id, TimePoint now);

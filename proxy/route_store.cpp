@@ -9,23 +9,15 @@
 
 namespace weir {
 
-MemoryRouteStore::MemoryRouteStore(MemoryRouteStoreOptions options) : options_(options) {}
+RouteStore::RouteStore(RouteStoreOptions options) : options_(options) {}
 
-std::optional<StoredRoute> MemoryRouteStore::find(const std::string& key, TimePoint now) const {
+std::optional<StoredRoute> RouteStore::find(const std::string& key, TimePoint now) const {
   const auto found = routes_.find(key);
   if (found == routes_.end() || expired(found->second, now)) return std::nullopt;
   return found->second.route;
 }
 
-Result<StoredRoute> MemoryRouteStore::claim(const std::string& key, const std::string& upstream,
-                                            std::uint64_t generation, TimePoint now) {
-  if (auto there = find(key, now)) return *there;
-  auto moved = move(key, upstream, generation, now);
-  if (!moved) return std::unexpected(std::move(moved.error()));
-  return StoredRoute{upstream, generation, now};
-}
-
-Result<void> MemoryRouteStore::move(const std::string& key, const std::string& upstream,
+Result<void> RouteStore::set(const std::string& key, const std::string& upstream,
                                     std::uint64_t generation, TimePoint now) {
   erase(key);
   if (routes_.size() >= options_.max) {
@@ -40,7 +32,7 @@ Result<void> MemoryRouteStore::move(const std::string& key, const std::string& u
   return {};
 }
 
-void MemoryRouteStore::touch(const std::string& key, TimePoint now) {
+void RouteStore::touch(const std::string& key, TimePoint now) {
   const auto found = routes_.find(key);
   if (found == routes_.end()) return;
   Node& node = found->second;
@@ -48,7 +40,7 @@ void MemoryRouteStore::touch(const std::string& key, TimePoint now) {
   if (node.idle) idle_.splice(idle_.end(), idle_, *node.idle);
 }
 
-void MemoryRouteStore::hold(const std::string& key, const std::string& upstream) {
+void RouteStore::hold(const std::string& key, const std::string& upstream) {
   const auto found = routes_.find(key);
   if (found == routes_.end() || found->second.route.upstream != upstream) return;
   if (!found->second.idle) return;
@@ -56,7 +48,7 @@ void MemoryRouteStore::hold(const std::string& key, const std::string& upstream)
   found->second.idle.reset();
 }
 
-void MemoryRouteStore::release(const std::string& key, const std::string& upstream, TimePoint now) {
+void RouteStore::release(const std::string& key, const std::string& upstream, TimePoint now) {
   const auto found = routes_.find(key);
   if (found == routes_.end() || found->second.route.upstream != upstream) return;
   if (found->second.idle) return;
@@ -64,12 +56,12 @@ void MemoryRouteStore::release(const std::string& key, const std::string& upstre
   found->second.route.last_use = now;
 }
 
-void MemoryRouteStore::erase(const std::string& key) {
+void RouteStore::erase(const std::string& key) {
   const auto found = routes_.find(key);
   if (found != routes_.end()) erase(found);
 }
 
-void MemoryRouteStore::erase(Routes::iterator at) {
+void RouteStore::erase(Routes::iterator at) {
   if (at->second.idle) idle_.erase(*at->second.idle);
   const auto of_upstream = by_upstream_.find(at->second.route.upstream);
   INVARIANT(of_upstream != by_upstream_.end());
@@ -78,7 +70,7 @@ void MemoryRouteStore::erase(Routes::iterator at) {
   routes_.erase(at);
 }
 
-std::size_t MemoryRouteStore::erase_upstream(const std::string& upstream) {
+std::size_t RouteStore::erase_upstream(const std::string& upstream) {
   const auto found = by_upstream_.find(upstream);
   if (found == by_upstream_.end()) return 0;
   const auto keys = std::move(found->second);
@@ -92,7 +84,7 @@ std::size_t MemoryRouteStore::erase_upstream(const std::string& upstream) {
   return keys.size();
 }
 
-void MemoryRouteStore::expire(TimePoint now) {
+void RouteStore::expire(TimePoint now) {
   while (!idle_.empty()) {
     const auto oldest = routes_.find(std::string{idle_.front()});
     INVARIANT(oldest != routes_.end(), idle_.front());
@@ -101,12 +93,12 @@ void MemoryRouteStore::expire(TimePoint now) {
   }
 }
 
-std::size_t MemoryRouteStore::count(const std::string& upstream) const {
+std::size_t RouteStore::count(const std::string& upstream) const {
   const auto found = by_upstream_.find(upstream);
   return found == by_upstream_.end() ? 0 : found->second.size();
 }
 
-bool MemoryRouteStore::expired(const Node& node, TimePoint now) const {
+bool RouteStore::expired(const Node& node, TimePoint now) const {
   return node.idle && now - node.route.last_use >= options_.lifetime;
 }
 

@@ -1,11 +1,6 @@
 // proxy/route_store.h
 // Remembers which upstream a stream was given to: stream key -> upstream id and generation.
 //
-// An interface, for a later store shares its routes between proxies; it would follow the others'
-// routes into such a memory and settle who was first elsewhere, so nothing here waits. claim() is
-// the one operation where two callers may meet: the first wins, and the other is told the winner's
-// route.
-//
 // A route in use by a live session is held: it neither expires nor makes room for others. All
 // others expire when unused for `lifetime`, and the longest unused goes first when the store is
 // full.
@@ -36,61 +31,38 @@ struct StoredRoute {
   bool operator==(const StoredRoute&) const = default;
 };
 
-class RouteStore {
- public:
-  using TimePoint = std::chrono::steady_clock::time_point;
-
-  virtual ~RouteStore() = default;
-
-  // Nothing when it is unknown or has expired.
-  virtual std::optional<StoredRoute> find(const std::string& key, TimePoint now) const = 0;
-
-  // Makes this the stream's route unless it has one, and returns the one it has then. Errc::Limit
-  // when the store is full of held routes.
-  virtual Result<StoredRoute> claim(const std::string& key, const std::string& upstream,
-                                    std::uint64_t generation, TimePoint now) = 0;
-
-  // Replaces whatever there is, and ends its being held. Errors as claim().
-  virtual Result<void> move(const std::string& key, const std::string& upstream,
-                            std::uint64_t generation, TimePoint now) = 0;
-
-  // These ignore an unknown key.
-  virtual void touch(const std::string& key, TimePoint now) = 0;
-  virtual void erase(const std::string& key) = 0;
-
-  // These ignore a key whose route does not lead to `upstream`.
-  virtual void hold(const std::string& key, const std::string& upstream) = 0;
-  virtual void release(const std::string& key, const std::string& upstream, TimePoint now) = 0;
-
-  virtual std::size_t erase_upstream(const std::string& upstream) = 0;  // how many there were
-  virtual void expire(TimePoint now) = 0;
-
-  virtual std::size_t count(const std::string& upstream) const = 0;
-  virtual std::size_t size() const = 0;
-};
-
-struct MemoryRouteStoreOptions {
+struct RouteStoreOptions {
   std::size_t max = 100'000;
   std::chrono::steady_clock::duration lifetime = std::chrono::seconds{60};
 };
 
-class MemoryRouteStore final : public RouteStore {
+class RouteStore {
  public:
-  explicit MemoryRouteStore(MemoryRouteStoreOptions options = {});
+  using TimePoint = std::chrono::steady_clock::time_point;
 
-  std::optional<StoredRoute> find(const std::string& key, TimePoint now) const override;
-  Result<StoredRoute> claim(const std::string& key, const std::string& upstream,
-                            std::uint64_t generation, TimePoint now) override;
-  Result<void> move(const std::string& key, const std::string& upstream, std::uint64_t generation,
-                    TimePoint now) override;
-  void touch(const std::string& key, TimePoint now) override;
-  void erase(const std::string& key) override;
-  void hold(const std::string& key, const std::string& upstream) override;
-  void release(const std::string& key, const std::string& upstream, TimePoint now) override;
-  std::size_t erase_upstream(const std::string& upstream) override;
-  void expire(TimePoint now) override;
-  std::size_t count(const std::string& upstream) const override;
-  std::size_t size() const override { return routes_.size(); }
+  explicit RouteStore(RouteStoreOptions options = {});
+
+  // Nothing when it is unknown or has expired.
+  std::optional<StoredRoute> find(const std::string& key, TimePoint now) const;
+
+  // Makes this the stream's route, whatever it was, and ends its being held. Errc::Limit when the
+  // store is full of held routes.
+  Result<void> set(const std::string& key, const std::string& upstream, std::uint64_t generation,
+                   TimePoint now);
+
+  // These ignore an unknown key.
+  void touch(const std::string& key, TimePoint now);
+  void erase(const std::string& key);
+
+  // These ignore a key whose route does not lead to `upstream`.
+  void hold(const std::string& key, const std::string& upstream);
+  void release(const std::string& key, const std::string& upstream, TimePoint now);
+
+  std::size_t erase_upstream(const std::string& upstream);  // how many there were
+  void expire(TimePoint now);
+
+  std::size_t count(const std::string& upstream) const;
+  std::size_t size() const { return routes_.size(); }
 
  private:
   // Keys of the routes that nobody holds, longest unused first. They view into routes_, whose nodes
@@ -105,7 +77,7 @@ class MemoryRouteStore final : public RouteStore {
   bool expired(const Node& node, TimePoint now) const;
   void erase(Routes::iterator at);
 
-  MemoryRouteStoreOptions options_;
+  RouteStoreOptions options_;
   Routes routes_;
   Idle idle_;
   std::unordered_map<std::string, std::unordered_set<std::string_view>> by_upstream_;

@@ -31,12 +31,18 @@ bool blames_upstream(Errc reason, Stage stage) {
   return false;
 }
 
+Protocol first_protocol(const Upstream& upstream) {
+  for (std::size_t i = 0; i < kProtocolCount; ++i)
+    if (upstream.speaks(static_cast<Protocol>(i))) return static_cast<Protocol>(i);
+  return Protocol::Rtmp;
+}
+
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
 
-Router::Router(RegistryOptions registry, Balancer balancer, std::unique_ptr<RouteStore> routes)
-    : registry_(registry), balancer_(balancer), routes_(std::move(routes)) {}
+Router::Router(RegistryOptions registry, Balancer balancer, RouteStoreOptions routes)
+    : registry_(registry), balancer_(balancer), routes_(routes) {}
 
 Result<void> Router::configure(Upstream upstream) {
   return registry_.configure(std::move(upstream));
@@ -54,11 +60,11 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
       return Route{.upstream = std::move(wanted), .protocol = protocol, .named = true};
     if (named->binds) return fail(Errc::NotFound, "the origin that this URI names is gone");
   }
-  const auto stored = routes_->find(key, now);
+  const auto stored = routes_.find(key, now);
   bool stays = stored && follows(key, *stored, protocol, now);
   if (stays) {
     const UpstreamPtr home = registry_.find(stored->upstream)->upstream;
-    routes_->touch(key, now);
+    routes_.touch(key, now);
     if (!excluded(home->id)) {
       if (home->speaks(protocol)) return Route{home, protocol};
       if (in_session(key, home->id)) {
@@ -80,14 +86,16 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
   }
   const UpstreamPtr chosen = choose(key, pool);
   if (stays) return Route{chosen, protocol, false};
-  if (stored) routes_->erase(key);
-  const auto claimed = routes_->claim(key, chosen->id, chosen->generation(), now);
-  if (!claimed) return fail(Errc::Unavailable, claimed.error().text);
-  if (in_session(key, claimed->upstream)) routes_->hold(key, claimed->upstream);
-  // A store that others share may know that somebody was first.
-  const Registry::Entry* first = registry_.find(claimed->upstream);
-  if (first && first->upstream->speaks(protocol)) return Route{first->upstream, protocol};
-  return Route{chosen, protocol};
+  const auto moved = lead(key, *chosen, now);
+  if (!moved) return fail(Errc::Unavailable, moved.error().text);
+  return Route{.upstream = chosen, .protocol = protocol, .made = true};
+}
+
+// The stream's route leads to `upstream` from now on.
+Result<void> Router::lead(const std::string& key, const Upstream& upstream, TimePoint now) {
+  auto moved = routes_.set(key, upstream.id, upstream.generation(), now);
+  if (moved && in_session(key, upstream.id)) routes_.hold(key, upstream.id);
+  return moved;
 }
 
 UpstreamPtr Router::find_named(const NamedOrigin& named, Protocol protocol, TimePoint now) const {
@@ -104,7 +112,7 @@ bool Router::follows(const std::string& key, const StoredRoute& stored, Protocol
   if (!entry || !registry_.alive(*entry, now)) return false;
   if (entry->upstream->generation() != stored.generation) return false;
   if (!Registry::ejected(*entry, now) || in_session(key, stored.upstream)) return true;
-  // It was claimed when nobody was in use. That holds until somebody is.
+  // It was made when nobody was in use. That holds until somebody is.
   const auto pool = registry_.candidates(protocol, now);
   return pool.empty() || Registry::ejected(*registry_.find(pool.front()->id), now);
 }
@@ -119,24 +127,22 @@ UpstreamPtr Router::choose(const std::string& key, const std::vector<UpstreamPtr
   candidates.reserve(pool.size());
   for (const UpstreamPtr& upstream : pool) {
     const auto running = streams_.find(upstream->id);
-    candidates.push_back({upstream, std::max(routes_->count(upstream->id),
+    candidates.push_back({upstream, std::max(routes_.count(upstream->id),
                                              running == streams_.end() ? 0 : running->second)});
   }
-  return pool[balancer_.pick(key, candidates)];
+  return pool[(agree_ ? agreed_ : balancer_).pick(key, candidates)];
 }
 
 Result<void> Router::confirmed(const std::string& key, const std::string& id, TimePoint now) {
   const Registry::Entry* entry = registry_.find(id);
   if (!entry || !registry_.alive(*entry, now))
     return fail(Errc::NotFound, fmt::format("upstream {} is gone", id));
-  const auto stored = routes_->find(key, now);
+  const auto stored = routes_.find(key, now);
   if (stored && stored->upstream == id && stored->generation == entry->upstream->generation()) {
-    routes_->touch(key, now);
+    routes_.touch(key, now);
     return {};
   }
-  auto moved = routes_->move(key, id, entry->upstream->generation(), now);
-  if (moved && in_session(key, id)) routes_->hold(key, id);
-  return moved;
+  return lead(key, *entry->upstream, now);
 }
 
 Router::Effect Router::failed(const std::string& key, const std::string& id, Errc reason,
@@ -145,7 +151,7 @@ Router::Effect Router::failed(const std::string& key, const std::string& id, Err
   if (!entry || !blames_upstream(reason, stage)) return Effect::None;
   const auto ejections = entry->ejections;
   registry_.failed(id, now);
-  const auto dropped = routes_->erase_upstream(id);
+  const auto dropped = routes_.erase_upstream(id);
   if (entry->ejections == ejections) return Effect::None;
   log::warn("upstream ejected", {{"upstream", id},
                                  {"seconds", seconds(entry->ejected_for)},
@@ -163,7 +169,7 @@ void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeed
 void Router::opened(const std::string& key, const std::string& id) {
   if (++sessions_[key][id] != 1) return;
   ++streams_[id];
-  routes_->hold(key, id);
+  routes_.hold(key, id);
 }
 
 void Router::closed(const std::string& key, const std::string& id, TimePoint now) {
@@ -175,7 +181,7 @@ void Router::closed(const std::string& key, const std::string& id, TimePoint now
   of_key->second.erase(at);
   if (of_key->second.empty()) sessions_.erase(of_key);
   if (const auto running = streams_.find(id); --running->second == 0) streams_.erase(running);
-  routes_->release(key, id, now);
+  routes_.release(key, id, now);
 }
 
 bool Router::in_session(const std::string& key, const std::string& id) const {
@@ -183,15 +189,15 @@ bool Router::in_session(const std::string& key, const std::string& id) const {
   return found != sessions_.end() && found->second.contains(id);
 }
 
-Result<void> Router::heartbeat(const Registration& registration, TimePoint now) {
-  const auto heard = registry_.heartbeat(registration, now);
-  if (!heard) return std::unexpected(heard.error());
+Result<void> Router::heartbeat(const Registration& registration, TimePoint heard) {
+  const auto news = registry_.heartbeat(registration, heard);
+  if (!news) return std::unexpected(news.error());
   const std::string& id = registration.server;
-  switch (*heard) {
+  switch (*news) {
     case Registry::Heard::Added:
     case Registry::Heard::Restarted: {
-      const auto dropped = routes_->erase_upstream(id);
-      log::info(*heard == Registry::Heard::Added ? "upstream joined" : "upstream restarted",
+      const auto dropped = routes_.erase_upstream(id);
+      log::info(*news == Registry::Heard::Added ? "upstream joined" : "upstream restarted",
                 {{"upstream", id},
                  {"host", registration.host},
                  {"service", registration.service},
@@ -207,12 +213,53 @@ Result<void> Router::heartbeat(const Registration& registration, TimePoint now) 
   return {};
 }
 
+bool Router::remove(const std::string& id) {
+  if (!registry_.remove(id)) return false;
+  log::info("upstream removed", {{"upstream", id}, {"routes_dropped", routes_.erase_upstream(id)}});
+  return true;
+}
+
+bool Router::adopt(const SharedRoute& route, TimePoint now) {
+  const StoredRoute theirs{route.upstream, route.generation, now};
+  const Registry::Entry* entry = registry_.find(route.upstream);
+  if (!entry || !follows(route.stream, theirs, first_protocol(*entry->upstream), now))
+    return false;
+  const auto ours = routes_.find(route.stream, now);
+  if (ours && ours->upstream == route.upstream && ours->generation == route.generation) {
+    routes_.touch(route.stream, now);
+    return true;
+  }
+  return lead(route.stream, *entry->upstream, now).has_value();
+}
+
+void Router::drop(const std::string& key) {
+  if (!sessions_.contains(key)) routes_.erase(key);
+}
+
+std::optional<SharedRoute> Router::remembered(const std::string& key, TimePoint now) const {
+  const auto stored = routes_.find(key, now);
+  if (!stored) return std::nullopt;
+  return SharedRoute{key, stored->upstream, stored->generation};
+}
+
+std::vector<SharedRoute> Router::held() const {
+  std::vector<SharedRoute> held;
+  held.reserve(sessions_.size());
+  for (const auto& [key, sessions] : sessions_) {
+    // However long ago it was used: what is held does not expire.
+    const auto stored = routes_.find(key, TimePoint::max());
+    if (stored && sessions.contains(stored->upstream))
+      held.push_back({key, stored->upstream, stored->generation});
+  }
+  return held;
+}
+
 void Router::tick(TimePoint now) {
   for (const std::string& id : registry_.expire(now)) {
-    const auto dropped = routes_->erase_upstream(id);
+    const auto dropped = routes_.erase_upstream(id);
     log::warn("upstream went silent", {{"upstream", id}, {"routes_dropped", dropped}});
   }
-  routes_->expire(now);
+  routes_.expire(now);
 }
 
 std::vector<UpstreamState> Router::snapshot(TimePoint now) const {
@@ -222,7 +269,7 @@ std::vector<UpstreamState> Router::snapshot(TimePoint now) const {
     UpstreamState state{.upstream = entry.upstream,
                         .alive = registry_.alive(entry, now),
                         .ejected_for = {},
-                        .routes = routes_->count(id),
+                        .routes = routes_.count(id),
                         .failures = entry.failures,
                         .ejections = entry.ejections};
     if (Registry::ejected(entry, now))

@@ -2,7 +2,7 @@
 // Where does this stream go? What every session of the proxy asks, and tells in return.
 //
 // The promise: while an origin is alive, every request for one stream reaches that same origin. So
-// the first request for a stream claims a route, by the Balancer's choice, and all later ones
+// the first request for a stream makes a route, by the Balancer's choice, and all later ones
 // follow it.
 //
 //   route(key) ─► connect ──fails──► failed(id) ─► route(key, exclude id) ─► ...   the stream has moved
@@ -17,6 +17,10 @@
 // when nobody used the stream for the store's lifetime. While sessions are open it is held. When a
 // stream's route was lost but sessions still run at an upstream that may be asked, the stream goes
 // back there.
+//
+// Nodes that share a view (proxy/shared_state.h) agree on who was first: a route made here is only
+// proposed, what the others have is adopted. While they cannot be asked, agree(true) makes all of
+// them choose alike.
 //
 // An upstream that does not speak the protocol asked for is never given. If it is the one that
 // serves the stream right now, the request is refused: elsewhere the stream cannot be.
@@ -42,6 +46,7 @@
 #include "proxy/origin_token.h"
 #include "proxy/registry.h"
 #include "proxy/route_store.h"
+#include "proxy/shared_codec.h"
 #include "proxy/upstream.h"
 
 namespace weir {
@@ -60,6 +65,7 @@ struct Route {
   Protocol protocol = Protocol::Rtmp;
   bool remembered = true;  // false: only tried, the stream's route leads elsewhere
   bool named = false;      // the request named it: the stream's route was not asked
+  bool made = false;       // by this request: the stream had none that led anywhere
 
   // In the order to try them; never empty.
   const std::vector<Endpoint>& endpoints() const { return upstream->at(protocol); }
@@ -68,7 +74,7 @@ struct Route {
 class Router {
  public:
   explicit Router(RegistryOptions registry = {}, Balancer balancer = Balancer{},
-                  std::unique_ptr<RouteStore> routes = std::make_unique<MemoryRouteStore>());
+                  RouteStoreOptions routes = {});
 
   // Adds an upstream of the configuration. Errors: Registry::configure.
   Result<void> configure(Upstream upstream);
@@ -104,14 +110,29 @@ class Router {
   void opened(const std::string& key, const std::string& id);
   void closed(const std::string& key, const std::string& id, TimePoint now);
 
-  // Errors: Registry::heartbeat.
-  Result<void> heartbeat(const Registration& registration, TimePoint now);
+  // `heard` may lie in the past: a heartbeat that another node heard. Errors: Registry::heartbeat.
+  Result<void> heartbeat(const Registration& registration, TimePoint heard);
+  // One that registered itself leaves, with all its routes. False when there is none.
+  bool remove(const std::string& id);
+
+  // From here on a new stream goes where every node that knows the same upstreams sends it, and no
+  // longer by the Balancer's own choice.
+  void agree(bool on) { agree_ = on; }
+  // Another node's route: followed from now on. False, and nothing happens, when it leads to an
+  // upstream that is not known, out of use, or in another life.
+  bool adopt(const SharedRoute& route, TimePoint now);
+  // Its route is gone everywhere. It stays while a session of ours holds it.
+  void drop(const std::string& key);
+  // The route of `key`, wherever it leads.
+  std::optional<SharedRoute> remembered(const std::string& key, TimePoint now) const;
+  // Those that sessions of ours hold.
+  std::vector<SharedRoute> held() const;
 
   // Forgets silent upstreams and unused routes. Call it about once a second.
   void tick(TimePoint now);
 
   std::vector<UpstreamState> snapshot(TimePoint now) const;
-  std::size_t route_count() const { return routes_->size(); }
+  std::size_t route_count() const { return routes_.size(); }
 
  private:
   // Live sessions of one stream by upstream: nearly always one element.
@@ -122,10 +143,13 @@ class Router {
   bool follows(const std::string& key, const StoredRoute& stored, Protocol protocol,
                TimePoint now) const;
   UpstreamPtr choose(const std::string& key, const std::vector<UpstreamPtr>& pool);
+  Result<void> lead(const std::string& key, const Upstream& upstream, TimePoint now);
 
   Registry registry_;
   Balancer balancer_;
-  std::unique_ptr<RouteStore> routes_;
+  Balancer agreed_{Balance::Rendezvous};
+  bool agree_ = false;
+  RouteStore routes_;
   std::unordered_map<std::string, Sessions> sessions_;
   std::map<std::string, std::size_t> streams_;  // of each upstream: keys with a live session
 };

@@ -11,9 +11,12 @@ prometheus::Gauge& upstreams(Metrics& metrics, const char* state) {
 
 }  // namespace
 
-Routing::Routing(Loop& home, Router router, Metrics& metrics)
+Routing::Routing(Loop& home, Router router, Metrics& metrics,
+                 std::optional<SharedRoutingOptions> shared)
     : home_(home),
       router_(std::move(router)),
+      shared_(shared ? std::make_unique<SharedRouting>(home, router_, std::move(*shared), metrics)
+                     : nullptr),
       metrics_(metrics),
       ejections_(metrics.counter("weir_upstream_ejections_total",
                                  "Upstreams given up for a while because they failed.")),
@@ -32,17 +35,25 @@ void Routing::show() const {
 }
 
 Task<void> Routing::run() {
+  Child shared(home_);
+  if (shared_) shared.start(shared_->run());
   while (true) {
     show();
     auto slept = co_await sleep(home_, kTick);
-    if (!slept) co_return;
+    if (!slept) break;
     router_.tick(home_.now());
   }
+  co_await shared.join();
 }
 
 Task<Result<Route>> Routing::route(std::string key, Protocol protocol,
                                    std::vector<std::string> exclude,
                                    std::optional<NamedOrigin> named) {
+  if (shared_) {
+    auto question = CallTask(home_, [&] { return shared_->route(key, protocol, exclude, named); });
+    auto answer = co_await question;
+    co_return answer;
+  }
   auto question = Call(home_, [this, &key, protocol, &exclude, &named] {
     return router_.route(key, protocol, home_.now(), exclude, named);
   });
@@ -53,7 +64,10 @@ Task<Result<Route>> Routing::route(std::string key, Protocol protocol,
 void Routing::confirmed(std::string key, std::string id) {
   home_.post([this, key = std::move(key), id = std::move(id)] {
     // The upstream may have gone meanwhile; then there is nothing to remember.
-    static_cast<void>(router_.confirmed(key, id, home_.now()));
+    if (shared_)
+      shared_->confirmed(key, id);
+    else
+      static_cast<void>(router_.confirmed(key, id, home_.now()));
   });
 }
 
@@ -71,6 +85,29 @@ void Routing::failed(std::string key, std::string id, Errc reason, Stage stage) 
 
 void Routing::succeeded(std::string id) {
   home_.post([this, id = std::move(id)] { router_.succeeded(id, home_.now()); });
+}
+
+Result<void> Routing::heartbeat_from_outside(Registration registration, milliseconds patience) {
+  auto heard = run_at_home(
+      [this, registration = std::move(registration)] {
+        return shared_ ? shared_->heartbeat(registration)
+                       : router_.heartbeat(registration, home_.now());
+      },
+      patience);
+  if (!heard) return std::unexpected(heard.error());
+  return *heard;
+}
+
+Result<bool> Routing::remove_from_outside(std::string id, milliseconds patience) {
+  return run_at_home(
+      [this, id = std::move(id)] { return shared_ ? shared_->remove(id) : router_.remove(id); },
+      patience);
+}
+
+void Routing::leave() {
+  home_.post([this] {
+    if (shared_) shared_->leave();
+  });
 }
 
 void Routing::opened(std::shared_ptr<Use> use) {

@@ -1,6 +1,7 @@
 // proxy/routing.h
 // The Router, asked from any loop. It lives on one loop; questions travel there and
 // back as messages, which costs a new session some microseconds and an established one nothing.
+// With a view that nodes share, SharedRouting stands between the two.
 //
 // Threading: the constructor and run() on the home loop, everything else from any loop.
 // Bounds: the Router's; questions under way are bounded by the sessions that ask.
@@ -13,12 +14,14 @@
 #include "common/io/wait.h"
 #include "common/metrics.h"
 #include "proxy/router.h"
+#include "proxy/shared_routing.h"
 
 namespace weir {
 
 class Routing {
  public:
-  Routing(Loop& home, Router router, Metrics& metrics);
+  Routing(Loop& home, Router router, Metrics& metrics,
+          std::optional<SharedRoutingOptions> shared = std::nullopt);
 
   // Forgets what is silent and unused, and keeps the gauges true, until the loop gives up its
   // waits. Spawn it once, on the home loop.
@@ -31,6 +34,12 @@ class Routing {
   void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);
 
+  // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
+  Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);
+  Result<bool> remove_from_outside(std::string id, milliseconds patience);
+  // This node takes no more streams.
+  void leave();
+
   // Runs `ask` with the Router on its loop and waits for its answer; for threads that are not
   // loops. Errors: Timeout.
   template <class Ask>
@@ -38,6 +47,9 @@ class Routing {
       -> Result<std::invoke_result_t<Ask&, Router&>>;
 
  private:
+  template <class Work>
+  auto run_at_home(Work work, milliseconds patience) -> Result<std::invoke_result_t<Work&>>;
+
   friend class RouteUse;
   // Shared by the session's loop and home; each part belongs to one of them.
   struct Use {
@@ -54,6 +66,7 @@ class Routing {
 
   Loop& home_;
   Router router_;
+  std::unique_ptr<SharedRouting> shared_;  // none: this node's view is its own
   std::unordered_map<std::string, std::unordered_set<std::shared_ptr<Use>>>
       uses_;  // by upstream; home's
   Metrics& metrics_;
@@ -81,17 +94,23 @@ class RouteUse {
   std::shared_ptr<Routing::Use> use_;
 };
 
-template <class Ask>
-auto Routing::ask_from_outside(Ask ask, milliseconds patience)
-    -> Result<std::invoke_result_t<Ask&, Router&>> {
-  using Answer = std::invoke_result_t<Ask&, Router&>;
+template <class Work>
+auto Routing::run_at_home(Work work, milliseconds patience)
+    -> Result<std::invoke_result_t<Work&>> {
+  using Answer = std::invoke_result_t<Work&>;
   // Shared with the message, which may run after the patience has ended.
   auto promise = std::make_shared<std::promise<Answer>>();
   auto answer = promise->get_future();
-  home_.post([this, promise, ask = std::move(ask)]() mutable { promise->set_value(ask(router_)); });
+  home_.post([promise, work = std::move(work)]() mutable { promise->set_value(work()); });
   if (answer.wait_for(patience) != std::future_status::ready)
     return fail(Errc::Timeout, "the routing loop does not answer");
   return answer.get();
+}
+
+template <class Ask>
+auto Routing::ask_from_outside(Ask ask, milliseconds patience)
+    -> Result<std::invoke_result_t<Ask&, Router&>> {
+  return run_at_home([this, ask = std::move(ask)]() mutable { return ask(router_); }, patience);
 }
 
 }  // namespace weir

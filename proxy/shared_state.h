@@ -74,11 +74,14 @@ class SharedState {
   // Whether Redis answers. When not, route without it: operations fail at once.
   bool up() const { return client_.up(); }
 
-  // As SharedStore's, within its timeout.
-  Task<Result<SharedRoute>> claim(SharedRoute mine) { return store_.claim(std::move(mine)); }
-  Task<Result<SharedRoute>> move(SharedRoute from, SharedRoute to) {
-    return store_.move(std::move(from), std::move(to));
+  // As SharedStore's.
+  Task<Result<SharedRoute>> claim(SharedRoute mine, Deadline deadline) {
+    return store_.claim(std::move(mine), deadline);
   }
+  Task<Result<SharedRoute>> move(SharedRoute from, SharedRoute to, Deadline deadline) {
+    return store_.move(std::move(from), std::move(to), deadline);
+  }
+  Deadline patience() const { return store_.patience(); }
   Task<Result<void>> forget(SharedRoute route) { return store_.forget(std::move(route)); }
   Task<Result<void>> put(std::string name, std::string value, milliseconds lifetime) {
     return store_.put(std::move(name), std::move(value), lifetime);

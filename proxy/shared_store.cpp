@@ -151,8 +151,7 @@ std::optional<SharedStore::Member> SharedStore::member_in(std::string_view key, 
   return Member{std::move(*member), known ? age : milliseconds(0)};
 }
 
-Task<Result<SharedRoute>> SharedStore::claim(SharedRoute mine) {
-  const Deadline deadline = loop_.in(options_.timeout);
+Task<Result<SharedRoute>> SharedStore::claim(SharedRoute mine, Deadline deadline) {
   const auto key = key_of(SharedKind::Route, mine.stream);
   const auto value = text_for(mine, decode_route);
   if (!value) co_return std::unexpected(value.error());
@@ -179,8 +178,8 @@ Task<Result<SharedRoute>> SharedStore::claim(SharedRoute mine) {
   co_return fail(Errc::Unavailable, "redis: the route expires as fast as it is made");
 }
 
-Task<Result<SharedRoute>> SharedStore::move(SharedRoute from, SharedRoute to) {
-  const Deadline deadline = loop_.in(options_.timeout);
+Task<Result<SharedRoute>> SharedStore::move(SharedRoute from, SharedRoute to,
+                                               Deadline deadline) {
   auto expected = encode(from);
   auto replaced = co_await replace(std::move(from), std::move(expected), std::move(to), deadline);
   co_return replaced;

@@ -52,12 +52,15 @@ class SharedStore {
   static constexpr std::string_view kSet = "set";
   static constexpr std::string_view kGone = "gone";
 
+  // How long something that a request waits for may take.
+  Deadline patience() const { return loop_.in(options_.timeout); }
+
   // Makes `mine` the stream's route unless it has one, and gives the one it has then. Errors here
   // and below: Client::call's, Unavailable also for an error reply; Protocol and Limit for what
   // cannot be written as a value.
-  Task<Result<SharedRoute>> claim(SharedRoute mine);
+  Task<Result<SharedRoute>> claim(SharedRoute mine, Deadline deadline);
   // The stream goes to `to` if it went to `from` or nowhere; gives the route it has then.
-  Task<Result<SharedRoute>> move(SharedRoute from, SharedRoute to);
+  Task<Result<SharedRoute>> move(SharedRoute from, SharedRoute to, Deadline deadline);
   // Only if it is still this one.
   Task<Result<void>> forget(SharedRoute route);
 

@@ -203,8 +203,8 @@ TEST_CASE("options that contradict each other are refused", "[config]") {
   CHECK(mistake_in("listen.rtmp = 8080\n") ==
         "weir.conf:1: listen.rtmp: the same address as listen.http");
   CHECK(mistake_in("listen.srt = 1935\nlisten.rtmp = 0\nlisten.http = 0\n") == "no mistake");
-  CHECK(mistake_in("state.backend = redis\n") ==
-        "weir.conf:1: state.backend: 'redis' is not in this version, use memory");
+  CHECK(mistake_in("redis.sentinels = a:26379, b:26379\n") ==
+        "weir.conf:1: redis.sentinels: needs redis.master_name");
 }
 
 }  // namespace weir

@@ -76,12 +76,12 @@ TEST_CASE("what one node claims, moves and forgets, the others follow", "[shared
       Node& two = rig.node(hints_only);
       bool done = co_await rig.all_are(true);
       REQUIRE(done);
-      auto answer = co_await one.state.claim(kRoute);
+      auto answer = co_await one.state.claim(kRoute, one.state.patience());
       REQUIRE(answer);
       done = co_await rig.until([&] { return two.view.upstream_of(kStream) == "o1"; });
       CHECK(done);
       const SharedRoute next{kStream, "o2", 8};
-      answer = co_await two.state.move(kRoute, next);
+      answer = co_await two.state.move(kRoute, next, two.state.patience());
       done = co_await rig.until([&] { return one.view.upstream_of(kStream) == "o2"; });
       CHECK(done);
       auto forgotten = co_await one.state.forget(next);
@@ -102,7 +102,7 @@ TEST_CASE("a node that comes later learns all there is, and so does one that mis
       REQUIRE(done);
       for (int i = 0; i < kStreams; ++i) {
         const SharedRoute route{"v/a/" + std::to_string(i), "o1", 7};
-        auto claimed = co_await one.state.claim(route);
+        auto claimed = co_await one.state.claim(route, one.state.patience());
         REQUIRE(claimed);
       }
       one.state.announce(SharedKind::Origin, member_named("vid-1"));
@@ -152,7 +152,7 @@ TEST_CASE("routes of live sessions and members heard here are written again afte
       Node& one = rig.node();
       bool done = co_await rig.all_are(true);
       REQUIRE(done);
-      auto claimed = co_await one.state.claim(kRoute);
+      auto claimed = co_await one.state.claim(kRoute, one.state.patience());
       one.view.live.push_back(kRoute);
       one.state.announce(SharedKind::Origin, member_named("vid-1"));
       auto flushed = co_await rig.cli("FLUSHALL");
@@ -179,7 +179,7 @@ TEST_CASE(
       bool done = co_await rig.all_are(true);
       REQUIRE(done);
       one.state.announce(SharedKind::Origin, member_named("vid-1"));
-      auto claimed = co_await one.state.claim(kRoute);
+      auto claimed = co_await one.state.claim(kRoute, one.state.patience());
       one.view.live.push_back(kRoute);
       done = co_await rig.until([&] { return two.view.members.contains("vid-1"); });
       REQUIRE(done);
@@ -188,7 +188,7 @@ TEST_CASE(
       rig.server.stop();
       done = co_await rig.all_are(false);
       REQUIRE(done);
-      claimed = co_await two.state.claim(kRoute);
+      claimed = co_await two.state.claim(kRoute, two.state.patience());
       CHECK(claimed.error().code == Errc::Unavailable);
       two.view.members.clear();
       const int before = two.view.tellings;
@@ -221,7 +221,7 @@ TEST_CASE("a node whose live session disagrees with Redis is told so", "[shared]
       Node& two = rig.node();
       bool done = co_await rig.all_are(true);
       REQUIRE(done);
-      auto claimed = co_await two.state.claim(kRoute);
+      auto claimed = co_await two.state.claim(kRoute, two.state.patience());
       const SharedRoute mine{kStream, "o2", 1};
       one.view.live.push_back(mine);
       done = co_await rig.until([&] { return one.view.upstream_of(kStream) == "o1"; });
@@ -242,7 +242,7 @@ TEST_CASE("hints that are none are ignored", "[shared][redis-server]") {
         auto published = co_await redis_ask(rig.resolver, rig.server, publish);
         CHECK_FALSE(published.is(redis::Reply::Kind::Error));
       }
-      auto claimed = co_await one.state.claim(kRoute);
+      auto claimed = co_await one.state.claim(kRoute, one.state.patience());
       done = co_await rig.until([&] { return one.view.upstream_of(kStream) == "o1"; });
       CHECK(done);
     }
@@ -266,10 +266,10 @@ TEST_CASE("a user with the rights that docs/operations.md names can do all of it
       Node& two = rig.node(options);
       bool done = co_await rig.all_are(true);
       REQUIRE(done);
-      auto answer = co_await one.state.claim(kRoute);
+      auto answer = co_await one.state.claim(kRoute, one.state.patience());
       REQUIRE(answer);
       const SharedRoute next{kStream, "o2", 8};
-      answer = co_await one.state.move(kRoute, next);
+      answer = co_await one.state.move(kRoute, next, one.state.patience());
       CHECK(answer.value() == next);
       one.state.announce(SharedKind::Origin, member_named("vid-1"));
       one.view.live.push_back(next);

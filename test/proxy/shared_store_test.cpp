@@ -59,11 +59,11 @@ TEST_CASE("the first to claim a stream gets it, and the others are told who that
           "[shared][redis-server]") {
   struct Test {
     static Task<void> go(Rig& rig) {
-      auto first = co_await rig.store.claim(to("o1"));
+      auto first = co_await rig.store.claim(to("o1"), rig.store.patience());
       CHECK(first.value() == to("o1"));
-      auto second = co_await rig.store.claim(to("o2"));
+      auto second = co_await rig.store.claim(to("o2"), rig.store.patience());
       CHECK(second.value() == to("o1"));
-      auto other = co_await rig.store.claim(to("o2", "v/a/other"));
+      auto other = co_await rig.store.claim(to("o2", "v/a/other"), rig.store.patience());
       CHECK(other.value().upstream == "o2");
       auto left = co_await rig.cli("PTTL " + rig.key);
       CHECK(left.integer > 50'000);
@@ -76,15 +76,15 @@ TEST_CASE("the first to claim a stream gets it, and the others are told who that
 TEST_CASE("a stream moves only from where it was", "[shared][redis-server]") {
   struct Test {
     static Task<void> go(Rig& rig) {
-      auto claimed = co_await rig.store.claim(to("o1"));
+      auto claimed = co_await rig.store.claim(to("o1"), rig.store.patience());
       REQUIRE(claimed);
-      auto late = co_await rig.store.move(to("o9"), to("o2"));
+      auto late = co_await rig.store.move(to("o9"), to("o2"), rig.store.patience());
       CHECK(late.value() == to("o1"));
-      auto moved = co_await rig.store.move(to("o1"), to("o2"));
+      auto moved = co_await rig.store.move(to("o1"), to("o2"), rig.store.patience());
       CHECK(moved.value() == to("o2"));
-      auto again = co_await rig.store.move(to("o1"), to("o3"));
+      auto again = co_await rig.store.move(to("o1"), to("o3"), rig.store.patience());
       CHECK(again.value() == to("o2"));
-      auto nothing = co_await rig.store.move(to("o1", "v/a/new"), to("o3", "v/a/new"));
+      auto nothing = co_await rig.store.move(to("o1", "v/a/new"), to("o3", "v/a/new"), rig.store.patience());
       CHECK(nothing.value().upstream == "o3");
     }
   };
@@ -103,7 +103,7 @@ TEST_CASE("a route is the same however its JSON is written", "[shared][redis-ser
       CHECK(refreshed.value().written == 0);
       CHECK(refreshed.value().contested.empty());
       set = co_await rig.cli("SET " + rig.key + " " + text);
-      auto moved = co_await rig.store.move(to("o1"), to("o2"));
+      auto moved = co_await rig.store.move(to("o1"), to("o2"), rig.store.patience());
       CHECK(moved.value() == to("o2"));
     }
   };
@@ -113,7 +113,7 @@ TEST_CASE("a route is the same however its JSON is written", "[shared][redis-ser
 TEST_CASE("forgetting a route leaves another's alone", "[shared][redis-server]") {
   struct Test {
     static Task<void> go(Rig& rig) {
-      auto claimed = co_await rig.store.claim(to("o1"));
+      auto claimed = co_await rig.store.claim(to("o1"), rig.store.patience());
       auto forgotten = co_await rig.store.forget(to("o2"));
       CHECK(forgotten);
       auto there = co_await rig.cli("EXISTS " + rig.key);
@@ -131,8 +131,8 @@ TEST_CASE("a refresh extends what is there, writes what is missing and tells wha
           "[shared][redis-server]") {
   struct Test {
     static Task<void> go(Rig& rig) {
-      auto mine = co_await rig.store.claim(to("o1"));
-      auto theirs = co_await rig.store.claim(to("o2", "v/a/moved"));
+      auto mine = co_await rig.store.claim(to("o1"), rig.store.patience());
+      auto theirs = co_await rig.store.claim(to("o2", "v/a/moved"), rig.store.patience());
       REQUIRE(theirs);
       auto shortened = co_await rig.cli("PEXPIRE " + rig.key + " 10000");
       REQUIRE(shortened.integer == 1);
@@ -143,7 +143,7 @@ TEST_CASE("a refresh extends what is there, writes what is missing and tells wha
       CHECK(refreshed->contested == std::vector<SharedRoute>(1, to("o2", "v/a/moved")));
       auto left = co_await rig.cli("PTTL " + rig.key);
       CHECK(left.integer > 50'000);
-      auto lost = co_await rig.store.claim(to("o3", "v/a/lost"));
+      auto lost = co_await rig.store.claim(to("o3", "v/a/lost"), rig.store.patience());
       CHECK(lost.value().upstream == "o1");
     }
   };
@@ -163,17 +163,17 @@ TEST_CASE("a value of another's making counts as missing, and is put right",
         auto read = co_await rig.store.read(keys);
         CHECK(std::holds_alternative<std::monostate>(read.value()[0]));
         if (what == std::string("claim")) {
-          auto claimed = co_await rig.store.claim(to("o1"));
+          auto claimed = co_await rig.store.claim(to("o1"), rig.store.patience());
           CHECK(claimed.value() == to("o1"));
         } else if (what == std::string("move")) {
-          auto moved = co_await rig.store.move(to("o9"), to("o1"));
+          auto moved = co_await rig.store.move(to("o9"), to("o1"), rig.store.patience());
           CHECK(moved.value() == to("o1"));
         } else {
           std::vector<SharedRoute> live(1, to("o1"));
           auto refreshed = co_await rig.store.refresh(live);
           CHECK(refreshed.value().written == 1);
         }
-        auto after = co_await rig.store.claim(to("o2"));
+        auto after = co_await rig.store.claim(to("o2"), rig.store.patience());
         CHECK(after.value() == to("o1"));
       }
       CHECK(rig.counted("weir_redis_bad_values_total{reason=\"" + counted + "\"}"));
@@ -191,7 +191,7 @@ TEST_CASE("a value under another's key is no value", "[shared][redis-server]") {
   struct Test {
     static Task<void> go(Rig& rig) {
       auto made = co_await rig.cli("SET " + rig.key + " " + encode(to("o9", "v/a/other")));
-      auto claimed = co_await rig.store.claim(to("o1"));
+      auto claimed = co_await rig.store.claim(to("o1"), rig.store.patience());
       CHECK(claimed.value() == to("o1"));
       CHECK(rig.counted("weir_redis_bad_values_total{reason=\"name\"} 1"));
     }
@@ -235,7 +235,7 @@ TEST_CASE("a scan finds every key of ours and none of others", "[shared][redis-s
     static Task<void> go(Rig& rig) {
       constexpr int kStreams = 1000;
       for (int i = 0; i < kStreams; ++i) {
-        auto claimed = co_await rig.store.claim(to("o1", "v/a/" + std::to_string(i)));
+        auto claimed = co_await rig.store.claim(to("o1", "v/a/" + std::to_string(i)), rig.store.patience());
         REQUIRE(claimed);
       }
       auto other = co_await rig.cli("SET other:route x");
@@ -261,10 +261,10 @@ TEST_CASE(
       SharedStore store(rig.loop, rig.client, {}, rig.metrics);
       rig.server.pause();
       const auto before = Clock::now();
-      auto late = co_await store.claim(to("o1"));
+      auto late = co_await store.claim(to("o1"), store.patience());
       CHECK(late.error().code == Errc::Timeout);
       for (int i = 0; i < 20; ++i) {
-        auto refused = co_await store.claim(to("o1"));
+        auto refused = co_await store.claim(to("o1"), store.patience());
         CHECK(refused.error().code == Errc::Unavailable);
       }
       CHECK(Clock::now() - before < 500ms);
@@ -295,18 +295,18 @@ Task<void> contend(Loop& loop, RedisServer& server, int number, Answers& claimed
   const std::string mine = "o" + std::to_string(number);
   const auto stream = [](int i) { return "v/a/" + std::to_string(i); };
   for (int i = 0; i < kStreams; ++i) {
-    auto winner = co_await rig.store.claim(to(mine, stream(i)));
+    auto winner = co_await rig.store.claim(to(mine, stream(i)), rig.store.patience());
     INVARIANT(winner, winner.error().text);
     claimed[stream(i)] = winner->upstream;
   }
   // A chain of moves on one stream: of all who move it from one place only one may succeed.
   SharedRoute at = to("start", "v/a/chain");
-  auto began = co_await rig.store.claim(at);
+  auto began = co_await rig.store.claim(at, rig.store.patience());
   INVARIANT(began);
   at = *began;
   for (int i = 0; i < kMoves; ++i) {
     const SharedRoute next = to(mine + "-" + std::to_string(i), "v/a/chain");
-    auto now_at = co_await rig.store.move(at, next);
+    auto now_at = co_await rig.store.move(at, next, rig.store.patience());
     INVARIANT(now_at, now_at.error().text);
     if (*now_at == next) ++moved;
     at = *now_at;

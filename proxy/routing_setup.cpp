@@ -1,0 +1,101 @@
+#include "proxy/routing_setup.h"
+
+#include <Poco/Net/DatagramSocket.h>
+#include <Poco/Net/NetException.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include "common/config_sources.h"
+
+namespace weir {
+namespace {
+
+Upstream upstream_of(const UpstreamConfig& section) {
+  Upstream upstream;
+  upstream.id = section.name;
+  upstream.host = section.host;
+  upstream.weight = static_cast<std::uint32_t>(section.weight);
+  auto offer = [&](Protocol protocol, const std::optional<Endpoint>& endpoint) {
+    if (endpoint) upstream.at(protocol).push_back(*endpoint);
+  };
+  offer(Protocol::Rtmp, section.rtmp);
+  offer(Protocol::Http, section.http);
+  offer(Protocol::Api, section.api);
+  offer(Protocol::Webrtc, section.webrtc);
+  offer(Protocol::Srt, section.srt);
+  offer(Protocol::Rtsp, section.rtsp);
+  return upstream;
+}
+
+// The address from which this host sends to `to`: what others can most likely send to.
+std::string local_address_towards(const Endpoint& to) {
+  try {
+    Poco::Net::DatagramSocket socket;
+    socket.connect(Poco::Net::SocketAddress(to.host, to.port));
+    return socket.address().host().toString();
+  } catch (const Poco::Exception& error) {
+    throw ConfigError(fmt::format("node.advertise: needed, for no way to {} is known: {}",
+                                  to_string(to), error.displayText()));
+  }
+}
+
+// What a proxy tells the others about itself.
+Registration self_of(const Config& config, const std::string& node, const EndpointTable& ports,
+                     const redis::ServerOptions& server) {
+  Registration self;
+  self.server = node;
+  self.service = random_id();
+  self.pid = std::to_string(::getpid());
+  self.host = config.text("node.advertise");
+  if (self.host.empty())
+    self.host = local_address_towards(server.sentinels.empty() ? server.server
+                                                               : server.sentinels.front());
+  self.endpoints = ports;
+  for (auto& endpoints : self.endpoints)
+    for (Endpoint& endpoint : endpoints)
+      if (endpoint.host.empty() || !config.text("node.advertise").empty())
+        endpoint.host = self.host;
+  return self;
+}
+
+}  // namespace
+
+Router router_of(const Config& config) {
+  Router router({.lifetime = config.duration("origin.lifetime"),
+                 .backoff = config.duration("origin.eject"),
+                 .backoff_cap = config.duration("origin.eject_max"),
+                 .max = static_cast<std::size_t>(config.integer("origin.max"))},
+                Balancer(*parse_balance(config.text("balance"))),
+                {.lifetime = config.duration("route.expire")});
+  for (const auto& section : config.upstreams()) {
+    auto configured = router.configure(upstream_of(section));
+    if (!configured) throw ConfigError("upstream." + section.name + ": " + configured.error().text);
+  }
+  return router;
+}
+
+std::optional<SharedRoutingOptions> sharing_of(const Config& config, const std::string& node,
+                                               const EndpointTable& ports) {
+  const bool edge = config.text("role") == "edge";
+  if (config.text(edge ? "upstream.discover" : "state.backend") != "redis") return std::nullopt;
+  SharedRoutingOptions options;
+  redis::ServerOptions& server = options.state.server;
+  server.server = {config.text("redis.host"),
+                   static_cast<std::uint16_t>(config.integer("redis.port"))};
+  server.sentinels = config.remotes("redis.sentinels");
+  server.master_name = config.text("redis.master_name");
+  server.user = config.text("redis.user");
+  server.password = config.text("redis.password");
+  server.db = static_cast<int>(config.integer("redis.db"));
+  options.state.store = {.prefix = config.text("redis.prefix"),
+                         .timeout = config.duration("redis.timeout"),
+                         .route_lifetime = config.duration("route.expire"),
+                         .member_lifetime = config.duration("origin.lifetime")};
+  if (edge)
+    options.state.follow = {SharedKind::Proxy};
+  else
+    options.self = self_of(config, node, ports, server);
+  return options;
+}
+
+}  // namespace weir

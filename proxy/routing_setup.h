@@ -1,0 +1,25 @@
+// proxy/routing_setup.h
+// The Router, and what it shares with other nodes, from the configuration.
+//
+// Threading: main's thread, before the loops run. Bounds: the configuration's.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/config.h"
+#include "proxy/router.h"
+#include "proxy/shared_routing.h"
+
+namespace weir {
+
+// Throws ConfigError when an upstream cannot be taken.
+Router router_of(const Config& config);
+
+// Nothing when this node shares nothing. A proxy shares routes and origins, and announces itself at
+// `ports`; an edge that discovers its upstreams follows the proxies. Throws ConfigError when it is
+// unknown where others reach this node.
+std::optional<SharedRoutingOptions> sharing_of(const Config& config, const std::string& node,
+                                               const EndpointTable& ports);
+
+}  // namespace weir
