@@ -112,8 +112,6 @@ class Router {
 
   // `heard` may lie in the past: a heartbeat that another node heard. Errors: Registry::heartbeat.
   Result<void> heartbeat(const Registration& registration, TimePoint heard);
-  // One that registered itself leaves, with all its routes. False when there is none.
-  bool remove(const std::string& id);
 
   // From here on a new stream goes where every node that knows the same upstreams sends it, and no
   // longer by the Balancer's own choice.
@@ -127,6 +125,11 @@ class Router {
   std::optional<SharedRoute> remembered(const std::string& key, TimePoint now) const;
   // Those that sessions of ours hold.
   std::vector<SharedRoute> held() const;
+
+  // The operator's word. A drained upstream keeps the streams it has; one that is removed loses
+  // its routes, its sessions go on. Errors: those of Registry.
+  Result<void> drain(const std::string& id, bool drained);
+  Result<void> remove(const std::string& id);
 
   // Forgets silent upstreams and unused routes. Call it about once a second.
   void tick(TimePoint now);
@@ -142,6 +145,7 @@ class Router {
   bool in_session(const std::string& key, const std::string& id) const;
   bool follows(const std::string& key, const StoredRoute& stored, Protocol protocol,
                TimePoint now) const;
+  UpstreamPtr drained_home(const std::string& key, Protocol protocol, TimePoint now) const;
   UpstreamPtr choose(const std::string& key, const std::vector<UpstreamPtr>& pool);
   Result<void> lead(const std::string& key, const Upstream& upstream, TimePoint now);
 

@@ -98,10 +98,12 @@ Result<void> Routing::heartbeat_from_outside(Registration registration, millisec
   return *heard;
 }
 
-Result<bool> Routing::remove_from_outside(std::string id, milliseconds patience) {
-  return run_at_home(
+Result<void> Routing::remove_from_outside(std::string id, milliseconds patience) {
+  auto removed = run_at_home(
       [this, id = std::move(id)] { return shared_ ? shared_->remove(id) : router_.remove(id); },
       patience);
+  if (!removed) return std::unexpected(removed.error());
+  return *removed;
 }
 
 void Routing::leave() {

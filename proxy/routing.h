@@ -36,7 +36,7 @@ class Routing {
 
   // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
   Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);
-  Result<bool> remove_from_outside(std::string id, milliseconds patience);
+  Result<void> remove_from_outside(std::string id, milliseconds patience);
   // This node takes no more streams.
   void leave();
 

@@ -91,9 +91,10 @@ Result<void> SharedRouting::heartbeat(const Registration& registration) {
   return heard;
 }
 
-bool SharedRouting::remove(const std::string& id) {
-  state_.withdraw(SharedKind::Origin, id);
-  return router_.remove(id);
+Result<void> SharedRouting::remove(const std::string& id) {
+  auto removed = router_.remove(id);
+  if (removed) state_.withdraw(SharedKind::Origin, id);
+  return removed;
 }
 
 void SharedRouting::leave() {
@@ -118,6 +119,9 @@ void SharedRouting::member_told(SharedKind kind, const Registration& member, mil
     log::debug("member not taken", {{"upstream", member.server}, {"error", heard.error().text}});
 }
 
-void SharedRouting::member_gone(SharedKind, const std::string& id) { router_.remove(id); }
+void SharedRouting::member_gone(SharedKind, const std::string& id) {
+  // Unknown, or the configuration's: then it is none of theirs to take away.
+  static_cast<void>(router_.remove(id));
+}
 
 }  // namespace weir

@@ -54,7 +54,7 @@ class SharedRouting final : private SharedView {
   // As Router's; the others are told what that changed.
   void confirmed(const std::string& key, const std::string& id);
   Result<void> heartbeat(const Registration& registration);
-  bool remove(const std::string& id);
+  Result<void> remove(const std::string& id);
 
   // This node takes no more streams: the others are not to send it any.
   void leave();
