@@ -57,7 +57,7 @@ EdgeOptions edge_options(const Config& config, const std::string& node,
                          const http::StaticFiles* files) {
   EdgeOptions options;
   options.node_id = node;
-  options.standalone = config.upstreams().empty();
+  options.standalone = config.upstreams().empty() && config.text("upstream.discover") == "off";
   const std::string& pull = config.text("edge.pull");
   options.pull = pull == "rtmp"  ? EdgeOptions::Pull::Rtmp
                  : pull == "flv" ? EdgeOptions::Pull::Flv

@@ -61,7 +61,8 @@ constexpr Option kOptions[] = {
      "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "
      "empty."},
     {"node.advertise", Kind::Text, "", "",
-     "Where edges that discover this proxy reach it: an address or a name. Empty is the address from "
+     "Where edges that discover this proxy reach it: an address or a name. Empty is the address "
+     "from "
      "which it reaches Redis.",
      "", Roles::Proxy},
 
@@ -95,8 +96,8 @@ constexpr Option kOptions[] = {
      "A stream's route is forgotten when nobody has used it for this long.", "", Roles::Proxy},
 
     {"state.backend", Kind::Choice, "memory", "memory|redis",
-     "memory serves one proxy; redis lets several share one view.",
-     "PROXY_LOAD_BALANCER_TYPE", Roles::Proxy},
+     "memory serves one proxy; redis lets several share one view.", "PROXY_LOAD_BALANCER_TYPE",
+     Roles::Proxy},
 
     {"redis.host", Kind::Text, "127.0.0.1", "", "Address or name.", "PROXY_REDIS_HOST"},
     {"redis.port", Kind::Integer, "6379", "1..65535", "Port.", "PROXY_REDIS_PORT"},

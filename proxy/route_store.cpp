@@ -18,7 +18,7 @@ std::optional<StoredRoute> RouteStore::find(const std::string& key, TimePoint no
 }
 
 Result<void> RouteStore::set(const std::string& key, const std::string& upstream,
-                                    std::uint64_t generation, TimePoint now) {
+                             std::uint64_t generation, TimePoint now) {
   erase(key);
   if (routes_.size() >= options_.max) {
     if (idle_.empty())

@@ -245,8 +245,7 @@ Result<void> Router::remove(const std::string& id) {
 bool Router::adopt(const SharedRoute& route, TimePoint now) {
   const StoredRoute theirs{route.upstream, route.generation, now};
   const Registry::Entry* entry = registry_.find(route.upstream);
-  if (!entry || !follows(route.stream, theirs, first_protocol(*entry->upstream), now))
-    return false;
+  if (!entry || !follows(route.stream, theirs, first_protocol(*entry->upstream), now)) return false;
   const auto ours = routes_.find(route.stream, now);
   if (ours && ours->upstream == route.upstream && ours->generation == route.generation) {
     routes_.touch(route.stream, now);

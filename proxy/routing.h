@@ -95,8 +95,7 @@ class RouteUse {
 };
 
 template <class Work>
-auto Routing::run_at_home(Work work, milliseconds patience)
-    -> Result<std::invoke_result_t<Work&>> {
+auto Routing::run_at_home(Work work, milliseconds patience) -> Result<std::invoke_result_t<Work&>> {
   using Answer = std::invoke_result_t<Work&>;
   // Shared with the message, which may run after the patience has ended.
   auto promise = std::make_shared<std::promise<Answer>>();

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/config_sources.h"
+#include "proxy/hop_mark.h"
 
 namespace weir {
 namespace {
@@ -48,8 +49,8 @@ Registration self_of(const Config& config, const std::string& node, const Endpoi
   self.pid = std::to_string(::getpid());
   self.host = config.text("node.advertise");
   if (self.host.empty())
-    self.host = local_address_towards(server.sentinels.empty() ? server.server
-                                                               : server.sentinels.front());
+    self.host =
+        local_address_towards(server.sentinels.empty() ? server.server : server.sentinels.front());
   self.endpoints = ports;
   for (auto& endpoints : self.endpoints)
     for (Endpoint& endpoint : endpoints)

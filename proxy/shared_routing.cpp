@@ -34,22 +34,16 @@ Task<Result<Route>> SharedRouting::route(std::string key, Protocol protocol,
   if (!shares_routes()) co_return router_.route(key, protocol, loop_.now(), exclude, named);
   const Deadline deadline = loop_.in(options_.state.store.timeout);
   for (int tries = 0; tries < kMaxTries; ++tries) {
-    while (const auto under_way = claims_.find(key); under_way != claims_.end()) {
-      const std::shared_ptr<Gate> settled = under_way->second;
-      auto waited = co_await settled->wait(deadline);
-      if (!waited) break;
-    }
+    co_await claim_settled(key, deadline);
     router_.agree(!state_.up());
     auto route = router_.route(key, protocol, loop_.now(), exclude, named);
     if (!route || !route->made || !state_.up()) co_return route;
 
     SharedRoute mine{key, route->upstream->id, route->upstream->generation()};
     auto settled = std::make_shared<Gate>(loop_);
-    claims_[key] = settled;
+    claims_.emplace(key, settled);
     auto won = co_await claim(std::move(mine), deadline);
-    if (const auto under_way = claims_.find(key);
-        under_way != claims_.end() && under_way->second == settled)
-      claims_.erase(under_way);
+    claims_.erase(key);
     if (!won) router_.drop(key);
     settled->notify();
     if (!won) break;
@@ -57,6 +51,16 @@ Task<Result<Route>> SharedRouting::route(std::string key, Protocol protocol,
   }
   router_.agree(true);
   co_return router_.route(key, protocol, loop_.now(), exclude, named);
+}
+
+Task<void> SharedRouting::claim_settled(std::string key, Deadline deadline) {
+  while (true) {
+    const auto under_way = claims_.find(key);
+    if (under_way == claims_.end()) co_return;
+    const std::shared_ptr<Gate> settled = under_way->second;
+    auto waited = co_await settled->wait(deadline);
+    if (!waited) co_return;
+  }
 }
 
 Task<Result<bool>> SharedRouting::claim(SharedRoute mine, Deadline deadline) {

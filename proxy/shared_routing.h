@@ -68,6 +68,8 @@ class SharedRouting final : private SharedView {
   void member_told(SharedKind kind, const Registration& member, milliseconds age) override;
   void member_gone(SharedKind kind, const std::string& id) override;
 
+  // Until nobody claims the stream's route, or the deadline.
+  Task<void> claim_settled(std::string key, Deadline deadline);
   // Whether `mine` is the stream's route now; false when another one was adopted. Errors:
   // SharedStore::claim.
   Task<Result<bool>> claim(SharedRoute mine, Deadline deadline);

@@ -178,8 +178,7 @@ Task<Result<SharedRoute>> SharedStore::claim(SharedRoute mine, Deadline deadline
   co_return fail(Errc::Unavailable, "redis: the route expires as fast as it is made");
 }
 
-Task<Result<SharedRoute>> SharedStore::move(SharedRoute from, SharedRoute to,
-                                               Deadline deadline) {
+Task<Result<SharedRoute>> SharedStore::move(SharedRoute from, SharedRoute to, Deadline deadline) {
   auto expected = encode(from);
   auto replaced = co_await replace(std::move(from), std::move(expected), std::move(to), deadline);
   co_return replaced;

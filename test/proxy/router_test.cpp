@@ -288,8 +288,7 @@ TEST_CASE("nobody at all is a clear error", "[router]") {
 }
 
 TEST_CASE("a router whose routes are all in use refuses new streams only", "[router]") {
-  Router router{
-      {}, Balancer{}, {.max = 1}};
+  Router router{{}, Balancer{}, {.max = 1}};
   REQUIRE(router.configure(configured("a")));
   REQUIRE(router.route("k", Protocol::Rtmp, at(0)));
   router.opened("k", "a");

@@ -84,7 +84,8 @@ TEST_CASE("a stream moves only from where it was", "[shared][redis-server]") {
       CHECK(moved.value() == to("o2"));
       auto again = co_await rig.store.move(to("o1"), to("o3"), rig.store.patience());
       CHECK(again.value() == to("o2"));
-      auto nothing = co_await rig.store.move(to("o1", "v/a/new"), to("o3", "v/a/new"), rig.store.patience());
+      auto nothing =
+          co_await rig.store.move(to("o1", "v/a/new"), to("o3", "v/a/new"), rig.store.patience());
       CHECK(nothing.value().upstream == "o3");
     }
   };
@@ -235,7 +236,8 @@ TEST_CASE("a scan finds every key of ours and none of others", "[shared][redis-s
     static Task<void> go(Rig& rig) {
       constexpr int kStreams = 1000;
       for (int i = 0; i < kStreams; ++i) {
-        auto claimed = co_await rig.store.claim(to("o1", "v/a/" + std::to_string(i)), rig.store.patience());
+        auto claimed =
+            co_await rig.store.claim(to("o1", "v/a/" + std::to_string(i)), rig.store.patience());
         REQUIRE(claimed);
       }
       auto other = co_await rig.cli("SET other:route x");
