@@ -86,8 +86,9 @@ Task<Error> Forwarder::run() {
 Task<Error> Forwarder::publish(Dialer& dialer, Dialed dialed) {
   rtmp::Connection connection(std::move(dialed.socket), context_.options.rtmp);
   socket_ = &connection.socket();
-  RouteUse use(context_.routing, context_.stream.key(), dialed.upstream->id,
-               [&socket = connection.socket()] { socket.close(); });
+  RouteUse use(
+      context_.routing, context_.stream.key(), dialed.upstream->id,
+      [&socket = connection.socket()] { socket.close(); }, Purpose::Publish);
   std::uint32_t stream_id = 0;
   auto opened = co_await open(connection, dialed.endpoint, stream_id);
   Error ended{Errc::Cancelled, "stopped"};

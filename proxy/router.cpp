@@ -157,7 +157,17 @@ Result<void> Router::confirmed(const std::string& key, const std::string& id, Ti
     routes_.touch(key, now);
     return {};
   }
-  return lead(key, *entry->upstream, now);
+  return move(key, *entry->upstream, now);
+}
+
+Result<void> Router::move(const std::string& key, const Upstream& upstream, TimePoint now) {
+  auto moved = lead(key, upstream, now);
+  const auto sessions = sessions_.find(key);
+  if (!moved || sessions == sessions_.end() || !on_moved_) return moved;
+  const bool elsewhere = std::ranges::any_of(
+      sessions->second, [&](const auto& each) { return each.first != upstream.id; });
+  if (elsewhere) on_moved_(key, upstream.id);
+  return moved;
 }
 
 Router::Effect Router::failed(const std::string& key, const std::string& id, Errc reason,
@@ -181,18 +191,24 @@ Router::Effect Router::failed(const std::string& key, const std::string& id, Err
 
 void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeeded(id, now); }
 
-void Router::opened(const std::string& key, const std::string& id) {
-  if (++sessions_[key][id] != 1) return;
+void Router::opened(const std::string& key, const std::string& id, TimePoint now, Purpose purpose) {
+  Presence& presence = sessions_[key][id];
+  if (purpose == Purpose::Publish) {
+    ++presence.publishers;
+    presence.published = now;
+  }
+  if (++presence.sessions != 1) return;
   ++streams_[id];
   routes_.hold(key, id);
 }
 
-void Router::closed(const std::string& key, const std::string& id, TimePoint now) {
+void Router::closed(const std::string& key, const std::string& id, TimePoint now, Purpose purpose) {
   const auto of_key = sessions_.find(key);
   INVARIANT(of_key != sessions_.end(), key);
   const auto at = of_key->second.find(id);
   INVARIANT(at != of_key->second.end(), key, id);
-  if (--at->second != 0) return;
+  if (purpose == Purpose::Publish) --at->second.publishers;
+  if (--at->second.sessions != 0) return;
   of_key->second.erase(at);
   if (of_key->second.empty()) sessions_.erase(of_key);
   if (const auto running = streams_.find(id); --running->second == 0) streams_.erase(running);
@@ -251,7 +267,7 @@ bool Router::adopt(const SharedRoute& route, TimePoint now) {
     routes_.touch(route.stream, now);
     return true;
   }
-  return lead(route.stream, *entry->upstream, now).has_value();
+  return move(route.stream, *entry->upstream, now).has_value();
 }
 
 void Router::drop(const std::string& key) {
@@ -274,6 +290,17 @@ std::vector<SharedRoute> Router::held() const {
       held.push_back({key, stored->upstream, stored->generation});
   }
   return held;
+}
+
+std::optional<SharedRoute> Router::published(const std::string& key, TimePoint since) const {
+  const auto sessions = sessions_.find(key);
+  if (sessions == sessions_.end()) return std::nullopt;
+  for (const auto& [id, presence] : sessions->second) {
+    const Registry::Entry* entry = registry_.find(id);
+    if (presence.publishers > 0 && presence.published >= since && entry)
+      return SharedRoute{key, id, entry->upstream->generation()};
+  }
+  return std::nullopt;
 }
 
 void Router::tick(TimePoint now) {

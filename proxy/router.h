@@ -33,6 +33,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,6 +60,9 @@ enum class Stage : std::uint8_t {
             // may not
   Request,  // any client can ask for what makes an upstream slow or hang up
 };
+
+// What a session does with its stream.
+enum class Purpose : std::uint8_t { Play, Publish };
 
 struct Route {
   UpstreamPtr upstream;
@@ -107,8 +111,10 @@ class Router {
 
   // A session of the stream runs through `id`, and ends. REQUIRES: each closed() belongs to one
   // opened().
-  void opened(const std::string& key, const std::string& id);
-  void closed(const std::string& key, const std::string& id, TimePoint now);
+  void opened(const std::string& key, const std::string& id, TimePoint now = {},
+              Purpose purpose = Purpose::Play);
+  void closed(const std::string& key, const std::string& id, TimePoint now,
+              Purpose purpose = Purpose::Play);
 
   // `heard` may lie in the past: a heartbeat that another node heard. Errors: Registry::heartbeat.
   Result<void> heartbeat(const Registration& registration, TimePoint heard);
@@ -125,6 +131,13 @@ class Router {
   std::optional<SharedRoute> remembered(const std::string& key, TimePoint now) const;
   // Those that sessions of ours hold.
   std::vector<SharedRoute> held() const;
+  // The route to where a session of ours publishes the stream, if it does. One that began before
+  // `since` gives way to what others say: whoever publishes last is right.
+  std::optional<SharedRoute> published(const std::string& key, TimePoint since) const;
+
+  // Called when confirmed() or adopt() lead a stream to `id` while sessions of ours run elsewhere.
+  using OnMoved = std::function<void(const std::string& key, const std::string& id)>;
+  void on_moved(OnMoved tell) { on_moved_ = std::move(tell); }
 
   // The operator's word. A drained upstream keeps the streams it has; one that is removed loses
   // its routes, its sessions go on. Errors: those of Registry.
@@ -138,8 +151,13 @@ class Router {
   std::size_t route_count() const { return routes_.size(); }
 
  private:
+  struct Presence {
+    std::size_t sessions = 0;
+    std::size_t publishers = 0;
+    TimePoint published{};  // when the last of them began
+  };
   // Live sessions of one stream by upstream: nearly always one element.
-  using Sessions = std::map<std::string, std::size_t>;
+  using Sessions = std::map<std::string, Presence>;
 
   UpstreamPtr find_named(const NamedOrigin& named, Protocol protocol, TimePoint now) const;
   bool in_session(const std::string& key, const std::string& id) const;
@@ -148,12 +166,14 @@ class Router {
   UpstreamPtr drained_home(const std::string& key, Protocol protocol, TimePoint now) const;
   UpstreamPtr choose(const std::string& key, const std::vector<UpstreamPtr>& pool);
   Result<void> lead(const std::string& key, const Upstream& upstream, TimePoint now);
+  Result<void> move(const std::string& key, const Upstream& upstream, TimePoint now);
 
   Registry registry_;
   Balancer balancer_;
   Balancer agreed_{Balance::Rendezvous};
   bool agree_ = false;
   RouteStore routes_;
+  OnMoved on_moved_;
   std::unordered_map<std::string, Sessions> sessions_;
   std::map<std::string, std::size_t> streams_;  // of each upstream: keys with a live session
 };

@@ -1,5 +1,7 @@
 #include "proxy/routing.h"
 
+#include <algorithm>
+
 namespace weir {
 
 namespace {
@@ -22,7 +24,9 @@ Routing::Routing(Loop& home, Router router, Metrics& metrics,
                                  "Upstreams given up for a while because they failed.")),
       live_(upstreams(metrics, "live")),
       ejected_(upstreams(metrics, "ejected")),
-      routes_(metrics.gauge("weir_routes", "Streams whose upstream is remembered.")) {}
+      routes_(metrics.gauge("weir_routes", "Streams whose upstream is remembered.")) {
+  router_.on_moved([this](const std::string& key, const std::string& id) { tell_moved(key, id); });
+}
 
 void Routing::show() const {
   int live = 0;
@@ -114,40 +118,53 @@ void Routing::leave() {
 
 void Routing::opened(std::shared_ptr<Use> use) {
   home_.post([this, use = std::move(use)] {
-    router_.opened(use->key, use->id);
-    uses_[use->id].insert(use);
+    router_.opened(use->key, use->id, home_.now(), use->purpose);
+    uses_[use->id].emplace(use->key, use);
   });
 }
 
 void Routing::closed(std::shared_ptr<Use> use) {
   home_.post([this, use = std::move(use)] {
-    router_.closed(use->key, use->id, home_.now());
-    auto of_upstream = uses_.find(use->id);
-    of_upstream->second.erase(use);
-    if (of_upstream->second.empty()) uses_.erase(of_upstream);
+    router_.closed(use->key, use->id, home_.now(), use->purpose);
+    auto& of_upstream = uses_.find(use->id)->second;
+    auto [at, end] = of_upstream.equal_range(use->key);
+    of_upstream.erase(std::find_if(at, end, [&](const auto& each) { return each.second == use; }));
+    if (of_upstream.empty()) uses_.erase(use->id);
+  });
+}
+
+void Routing::Use::tell_lost(std::shared_ptr<Use> use) {
+  Loop& loop = use->loop;
+  loop.post([use = std::move(use)] {
+    if (use->on_lost) use->on_lost();
   });
 }
 
 void Routing::tell_ejected(const std::string& id) {
-  auto of_upstream = uses_.find(id);
+  const auto of_upstream = uses_.find(id);
   if (of_upstream == uses_.end()) return;
-  for (const auto& use : of_upstream->second) {
-    use->loop.post([use] {
-      if (use->on_ejected) use->on_ejected();
-    });
+  for (const auto& [key, use] : of_upstream->second) Use::tell_lost(use);
+}
+
+void Routing::tell_moved(const std::string& key, const std::string& id) {
+  for (const auto& [upstream, of_upstream] : uses_) {
+    if (upstream == id) continue;
+    const auto [begin, end] = of_upstream.equal_range(key);
+    for (auto at = begin; at != end; ++at)
+      if (at->second->purpose == Purpose::Play) Use::tell_lost(at->second);
   }
 }
 
-RouteUse::RouteUse(Routing& routing, std::string key, std::string id,
-                   std::function<void()> on_ejected)
+RouteUse::RouteUse(Routing& routing, std::string key, std::string id, std::function<void()> on_lost,
+                   Purpose purpose)
     : routing_(routing),
-      use_(std::make_shared<Routing::Use>(std::move(key), std::move(id), *Loop::current(),
-                                          std::move(on_ejected))) {
+      use_(std::make_shared<Routing::Use>(std::move(key), std::move(id), purpose, *Loop::current(),
+                                          std::move(on_lost))) {
   routing_.opened(use_);
 }
 
 RouteUse::~RouteUse() {
-  use_->on_ejected = nullptr;
+  use_->on_lost = nullptr;
   routing_.closed(std::move(use_));
 }
 

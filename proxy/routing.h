@@ -9,7 +9,7 @@
 
 #include <functional>
 #include <future>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "common/io/wait.h"
 #include "common/metrics.h"
@@ -55,20 +55,24 @@ class Routing {
   struct Use {
     const std::string key;
     const std::string id;
+    const Purpose purpose;
     Loop& loop;
-    std::function<void()> on_ejected;  // of the session's loop; null once the session has ended
+    std::function<void()> on_lost;  // of the session's loop; null once the session has ended
+
+    static void tell_lost(std::shared_ptr<Use> use);
   };
 
   void opened(std::shared_ptr<Use> use);
   void closed(std::shared_ptr<Use> use);
   void tell_ejected(const std::string& id);
+  void tell_moved(const std::string& key, const std::string& id);
   void show() const;
 
   Loop& home_;
   Router router_;
   std::unique_ptr<SharedRouting> shared_;  // none: this node's view is its own
-  std::unordered_map<std::string, std::unordered_set<std::shared_ptr<Use>>>
-      uses_;  // by upstream; home's
+  using Uses = std::unordered_multimap<std::string, std::shared_ptr<Use>>;  // by stream
+  std::unordered_map<std::string, Uses> uses_;                              // by upstream; home's
   Metrics& metrics_;
   prometheus::Counter& ejections_;
   prometheus::Gauge& live_;
@@ -78,13 +82,14 @@ class Routing {
 
 // One session's place in the books: the route is held and counted while it lives.
 //
-// `on_ejected`, if given, is called on the session's loop when its upstream is ejected and others
-// are there: a server that does not answer any more keeps its connections, and who publishes to it
-// would never notice.
+// `on_lost`, if given, is called on the session's loop when the session is at the wrong place: when
+// its upstream is ejected and others are there, since a server that does not answer any more keeps
+// its connections, and who publishes to it would never notice; or when it plays and the stream turns
+// out to be elsewhere.
 class RouteUse {
  public:
   RouteUse(Routing& routing, std::string key, std::string id,
-           std::function<void()> on_ejected = nullptr);
+           std::function<void()> on_lost = nullptr, Purpose purpose = Purpose::Play);
   RouteUse(const RouteUse&) = delete;
   RouteUse& operator=(const RouteUse&) = delete;
   ~RouteUse();

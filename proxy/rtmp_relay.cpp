@@ -103,7 +103,9 @@ class RtmpRelay {
         continue;
       }
       origin_stream_ = *opened;
-      RouteUse use(context_.routing, key_, upstream_, [&origin] { origin.socket().close(); });
+      RouteUse use(
+          context_.routing, key_, upstream_, [&origin] { origin.socket().close(); },
+          publishes() ? Purpose::Publish : Purpose::Play);
       auto accepted = co_await until_verdict(origin);
       if (!accepted) co_return accepted.error();
       dialer.accept();

@@ -6,6 +6,13 @@ namespace weir {
 namespace {
 
 constexpr int kMaxTries = 3;
+constexpr std::chrono::seconds kYoung{10};
+constexpr milliseconds kLook{50};  // whether Redis is back
+constexpr Deadline kNever = Deadline::max();
+
+SharedRoute route_to(const std::string& key, const Upstream& upstream) {
+  return {key, upstream.id, upstream.generation()};
+}
 
 }  // namespace
 
@@ -15,12 +22,16 @@ SharedRouting::SharedRouting(Loop& loop, Router& router, SharedRoutingOptions op
       router_(router),
       options_(std::move(options)),
       resolver_(loop),
-      state_(resolver_, options_.state, *this, metrics) {}
+      state_(resolver_, options_.state, *this, metrics),
+      unshared_added_(loop) {}
 
 Task<void> SharedRouting::run() {
   Child self(loop_);
+  Child late(loop_);
   if (options_.self) self.start(tell_self());
+  late.start(share_late());
   co_await state_.run();
+  co_await late.join();
   co_await self.join();
 }
 
@@ -33,16 +44,17 @@ Task<Result<Route>> SharedRouting::route(std::string key, Protocol protocol,
                                          std::optional<NamedOrigin> named) {
   if (!shares_routes()) co_return router_.route(key, protocol, loop_.now(), exclude, named);
   const Deadline deadline = loop_.in(options_.state.store.timeout);
-  for (int tries = 0; tries < kMaxTries; ++tries) {
+  std::optional<SharedRoute> claimed;
+  for (int tries = 0; tries < kMaxTries && state_.up(); ++tries) {
     co_await claim_settled(key, deadline);
-    router_.agree(!state_.up());
+    router_.agree(false);
     auto route = router_.route(key, protocol, loop_.now(), exclude, named);
-    if (!route || !route->made || !state_.up()) co_return route;
+    if (!route || !route->made) co_return route;
 
-    SharedRoute mine{key, route->upstream->id, route->upstream->generation()};
+    claimed = route_to(key, *route->upstream);
     auto settled = std::make_shared<Gate>(loop_);
     claims_.emplace(key, settled);
-    auto won = co_await claim(std::move(mine), deadline);
+    auto won = co_await claim(*claimed, deadline);
     claims_.erase(key);
     if (!won) router_.drop(key);
     settled->notify();
@@ -50,7 +62,31 @@ Task<Result<Route>> SharedRouting::route(std::string key, Protocol protocol,
     if (*won) co_return route;
   }
   router_.agree(true);
-  co_return router_.route(key, protocol, loop_.now(), exclude, named);
+  auto route = router_.route(key, protocol, loop_.now(), exclude, named);
+  if (route && route->made) {
+    SharedRoute made = route_to(key, *route->upstream);
+    // The claim may have come to Redis all the same, or may yet.
+    remember_unshared(claimed.value_or(made), made);
+  }
+  co_return route;
+}
+
+void SharedRouting::remember_unshared(SharedRoute claimed, SharedRoute made) {
+  if (unshared_.size() >= kMaxUnshared) return;
+  unshared_[made.stream] = {std::move(claimed), made};
+  unshared_added_.notify();
+}
+
+Task<void> SharedRouting::share_late() {
+  while (true) {
+    auto waited = co_await unshared_added_.wait(unshared_.empty() ? kNever : loop_.in(kLook));
+    if (!waited && waited.error().code == Errc::Cancelled) co_return;
+    while (state_.up() && !unshared_.empty()) {
+      auto next = unshared_.extract(unshared_.begin());
+      auto told = co_await propose(next.mapped().first, next.mapped().second);
+      if (!told) unshared_.insert(std::move(next));
+    }
+  }
 }
 
 Task<void> SharedRouting::claim_settled(std::string key, Deadline deadline) {
@@ -78,15 +114,30 @@ void SharedRouting::confirmed(const std::string& key, const std::string& id) {
   const auto before = router_.remembered(key, loop_.now());
   if (!router_.confirmed(key, id, loop_.now()) || !shares_routes() || !state_.up()) return;
   const auto after = router_.remembered(key, loop_.now());
-  if (after && before != after) loop_.spawn(tell_moved(before.value_or(*after), *after));
+  const bool published = router_.published(key, loop_.now() - kYoung).has_value();
+  if (after && (published || before != after)) loop_.spawn(insist(before.value_or(*after), *after));
 }
 
-Task<void> SharedRouting::tell_moved(SharedRoute from, SharedRoute to) {
+void SharedRouting::route_told(const SharedRoute& route) {
+  const auto ours = router_.published(route.stream, loop_.now() - kYoung);
+  if (!ours || *ours == route)
+    router_.adopt(route, loop_.now());
+  else
+    loop_.spawn(insist(route, *ours));
+}
+
+Task<void> SharedRouting::insist(SharedRoute from, SharedRoute to) {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     auto there = co_await state_.move(from, to, loop_.in(SharedStore::kPatience));
     if (!there || *there == to) co_return;
     from = std::move(*there);
   }
+}
+
+Task<bool> SharedRouting::propose(SharedRoute from, SharedRoute to) {
+  auto there = co_await state_.move(std::move(from), to, loop_.in(SharedStore::kPatience));
+  if (there && *there != to) route_told(*there);
+  co_return there.has_value();
 }
 
 Result<void> SharedRouting::heartbeat(const Registration& registration) {

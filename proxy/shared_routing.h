@@ -18,10 +18,14 @@
 // takes a route that turns out not to be the one. All of it together waits for Redis no longer than
 // SharedStoreOptions::timeout.
 //
+// A stream is where it is published. So a node through which somebody publishes insists on its own
+// route, if need be against what Redis has; but only for kYoung, so that of two publishers the later
+// one is right. Viewers whose stream has moved are told (Router::on_moved).
+//
 // A node that follows no routes (an edge that only wants to know the proxies) claims none.
 //
 // Threading: the Router's loop. Bounds: SharedState's; a claim under way for each stream that is
-// asked for.
+// asked for; kMaxUnshared routes that wait for Redis (those past it come to it with their sessions).
 #pragma once
 
 #include <map>
@@ -42,6 +46,8 @@ struct SharedRoutingOptions {
 
 class SharedRouting final : private SharedView {
  public:
+  static constexpr std::size_t kMaxUnshared = 10'000;
+
   // REQUIRES: `router` outlives run().
   SharedRouting(Loop& loop, Router& router, SharedRoutingOptions options, Metrics& metrics);
 
@@ -63,7 +69,7 @@ class SharedRouting final : private SharedView {
 
  private:
   std::vector<SharedRoute> live_routes() override { return router_.held(); }
-  void route_told(const SharedRoute& route) override { router_.adopt(route, loop_.now()); }
+  void route_told(const SharedRoute& route) override;
   void route_gone(const std::string& stream) override { router_.drop(stream); }
   void member_told(SharedKind kind, const Registration& member, milliseconds age) override;
   void member_gone(SharedKind kind, const std::string& id) override;
@@ -73,8 +79,13 @@ class SharedRouting final : private SharedView {
   // Whether `mine` is the stream's route now; false when another one was adopted. Errors:
   // SharedStore::claim.
   Task<Result<bool>> claim(SharedRoute mine, Deadline deadline);
-  Task<void> tell_moved(SharedRoute from, SharedRoute to);
+  // Moves the stream's route to `to`, whoever has moved it meanwhile.
+  Task<void> insist(SharedRoute from, SharedRoute to);
+  // Moves it if it is still `from`, and otherwise adopts what it is. False when Redis did not answer.
+  Task<bool> propose(SharedRoute from, SharedRoute to);
   Task<void> tell_self();
+  void remember_unshared(SharedRoute claimed, SharedRoute made);
+  Task<void> share_late();
   bool shares_routes() const;
 
   Loop& loop_;
@@ -83,6 +94,9 @@ class SharedRouting final : private SharedView {
   Resolver resolver_;
   SharedState state_;
   std::map<std::string, std::shared_ptr<Gate>> claims_;  // by stream
+  // Made while Redis was away, and what was claimed before: the others are told when it is back.
+  std::map<std::string, std::pair<SharedRoute, SharedRoute>> unshared_;
+  Gate unshared_added_;
   bool leaving_ = false;
 };
 

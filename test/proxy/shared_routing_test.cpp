@@ -175,6 +175,85 @@ TEST_CASE("what is confirmed here is followed there", "[shared_routing][redis-se
   with_redis(Test::go);
 }
 
+TEST_CASE("a stream is where it is published, whatever Redis has",
+          "[shared_routing][redis-server]") {
+  struct Test {
+    static std::string home(Rig& rig, Node& node) {
+      const auto route = node.router.remembered("v/a/s", rig.loop.now());
+      return route ? route->upstream : "";
+    }
+    static Task<void> go(Rig& rig) {
+      Node& one = rig.node(two_ids());
+      Node& two = rig.node(two_ids());
+      auto up = co_await rig.all_up();
+      REQUIRE(up);
+      auto first = co_await one.ask("v/a/s");
+      const std::string other = first == "a" ? "b" : "a";
+      std::vector<std::string> moved;
+      two.router.on_moved([&](const std::string&, const std::string& id) { moved.push_back(id); });
+      two.router.opened("v/a/s", first);
+
+      one.router.opened("v/a/s", other, rig.loop.now(), Purpose::Publish);
+      one.shared.confirmed("v/a/s", other);
+      auto followed = co_await rig.until([&] { return home(rig, two) == other; });
+      CHECK(followed);
+      CHECK(moved == std::vector{other});  // its viewer is at the wrong place
+
+      // Somebody without a publisher moves it: the publisher's node moves it back.
+      two.shared.confirmed("v/a/s", first);
+      CHECK(home(rig, two) == first);
+      auto back = co_await rig.until([&] { return home(rig, two) == other; });
+      CHECK(back);
+      CHECK(home(rig, one) == other);
+
+      // A publisher elsewhere is later, and right.
+      two.router.opened("v/a/s", first, rig.loop.now() + 11s, Purpose::Publish);
+      one.router.closed("v/a/s", other, rig.loop.now(), Purpose::Publish);
+      two.shared.confirmed("v/a/s", first);
+      auto later = co_await rig.until([&] { return home(rig, one) == first; });
+      CHECK(later);
+    }
+  };
+  with_redis(Test::go);
+}
+
+TEST_CASE("a claim that was too late for its request does not differ from what was chosen",
+          "[shared_routing][redis-server]") {
+  struct Test {
+    static Task<void> go(Rig& rig) {
+      SharedRoutingOptions options = rig.options();
+      options.state.store.timeout = 20ms;
+      Node& one = rig.node(three_ids(), options);
+      auto up = co_await rig.all_up();
+      REQUIRE(up);
+      for (const char* load : {"v/a/1", "v/a/2"})
+        REQUIRE(one.router.adopt({load, "a", configured("a").generation()}, rig.loop.now()));
+      std::map<std::string, std::string> chosen;
+      rig.server.pause();
+      for (int i = 0; i < 10; ++i) {
+        const auto key = "v/a/s" + std::to_string(i);
+        auto at = co_await one.ask(key);
+        chosen[key] = at;
+      }
+      rig.server.resume();
+      Node& two = rig.node(three_ids());
+      up = co_await rig.all_up();
+      REQUIRE(up);
+      auto told = co_await rig.until([&] {
+        return std::ranges::all_of(chosen, [&](const auto& each) {
+          return two.router.remembered(each.first, rig.loop.now()).has_value();
+        });
+      });
+      REQUIRE(told);
+      for (const auto& [key, at] : chosen) {
+        auto answer = co_await two.ask(key);
+        CHECK(answer == at);
+      }
+    }
+  };
+  with_redis(Test::go);
+}
+
 TEST_CASE("without Redis all nodes choose alike, and nobody waits",
           "[shared_routing][redis-server]") {
   struct Test {
