@@ -66,7 +66,8 @@ Result<void> RtspLane::insert(const rtsp::Message& message) {
 
 Result<void> RtspLane::forward(ByteView input) {
   while (!input.empty()) {
-    auto item = reader_.next(input);
+    // Media that never pauses must not keep what is to be inserted waiting.
+    auto item = inserted_.empty() ? reader_.next(input) : reader_.next_single(input);
     if (!item) {
       refusal_ = item.error().status;
       return std::unexpected(item.error());

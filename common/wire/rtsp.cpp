@@ -122,9 +122,10 @@ bool Reader::idle() const {
 }
 
 // REQUIRES: in a frame, or at its mark.
-ByteView Reader::take_frames(ByteView& input) {
+ByteView Reader::take_frames(ByteView& input, Run run) {
   std::size_t at = 0;
   while (at < input.size()) {
+    if (run == Run::OneFrame && at > 0 && between_frames()) break;
     if (frame_left_ > 0) {
       const std::size_t part = std::min(frame_left_, input.size() - at);
       frame_left_ -= part;
@@ -145,9 +146,9 @@ ByteView Reader::take_frames(ByteView& input) {
     frame_left_ = load_be16(frame_header_.bytes.data() + 2);
     frame_header_.size = 0;
   }
-  const ByteView run = input.first(at);
+  const ByteView taken = input.first(at);
   input = input.subspan(at);
-  return run;
+  return taken;
 }
 
 Parsed<bool> Reader::take_line(std::string_view line) {
@@ -227,12 +228,16 @@ Parsed<std::optional<Message>> Reader::next_message(ByteView& input) {
   return take_body(input);
 }
 
-Parsed<Item> Reader::next(ByteView& input) {
+Parsed<Item> Reader::next(ByteView& input) { return next(input, Run::Whole); }
+
+Parsed<Item> Reader::next_single(ByteView& input) { return next(input, Run::OneFrame); }
+
+Parsed<Item> Reader::next(ByteView& input, Run run) {
   while (!refusal_ && !input.empty()) {
     const bool in_message = started_ || !lines_.empty();
     if (!between_frames() || (!in_message && input.front() == kFrameMark)) {
       empty_lines_ = 0;
-      return Item{.frames = take_frames(input), .message = {}};
+      return Item{.frames = take_frames(input, run), .message = {}};
     }
     auto message = next_message(input);
     if (!message) {

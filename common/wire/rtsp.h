@@ -80,6 +80,8 @@ class Reader {
   // Takes from the front of `input`; all of it when the item is neither. Refusals carry
   // Errc::Protocol or Errc::Limit and the status; every call after one returns it again.
   Parsed<Item> next(ByteView& input);
+  // The same, but a run of frames ends with the first of them that does.
+  Parsed<Item> next_single(ByteView& input);
 
   // No frame has been given out in part: something else may be written here.
   bool between_frames() const { return frame_left_ == 0 && frame_header_.empty(); }
@@ -87,7 +89,10 @@ class Reader {
   bool idle() const;
 
  private:
-  ByteView take_frames(ByteView& input);
+  enum class Run { Whole, OneFrame };
+
+  Parsed<Item> next(ByteView& input, Run run);
+  ByteView take_frames(ByteView& input, Run run);
   Parsed<bool> take_line(std::string_view line);
   Parsed<void> begin_body();
   Parsed<std::optional<Message>> next_message(ByteView& input);

@@ -105,6 +105,18 @@ TEST_CASE("the reader knows when it is between two frames, and when nothing has 
   CHECK(!reader.idle());
 }
 
+TEST_CASE("a run of frames can be had one by one", "[rtsp]") {
+  Reader reader;
+  const std::string text = frame("one") + frame("") + frame("two");
+  ByteView input = as_bytes(text).first(5);
+  CHECK(reader.next_single(input)->frames.size() == 5);
+  input = as_bytes(text).subspan(5);
+  CHECK(reader.next_single(input)->frames.size() == 2);
+  CHECK(reader.next_single(input)->frames.size() == 4);
+  CHECK(reader.next_single(input)->frames.size() == 7);
+  CHECK(input.empty());
+}
+
 TEST_CASE("a message is written as it was read", "[rtsp]") {
   for (const std::string_view text :
        {"SETUP rtsp://a/live/b/trackID=1 RTSP/1.0\r\nCSeq: 3\r\nTransport: RTP/AVP\r\n\r\n",
