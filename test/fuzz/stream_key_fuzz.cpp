@@ -1,5 +1,5 @@
-// Five lines name a stream in every way: tcUrl, app, stream, Host, target; the last two also an RTSP
-// URL. Whatever is accepted has a safe key, and keeps it when it is named again in RTMP and in HTTP.
+// Five lines name a stream in every way: tcUrl, app, stream, Host, target. Whatever is accepted has
+// a safe key, and keeps it when it is named again in RTMP and in HTTP.
 #include <algorithm>
 #include <array>
 #include <string>
@@ -52,7 +52,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (auto name = stream_from_rtmp(lines[0], lines[1], lines[2])) check_key(*name);
   if (auto name = stream_from_http(lines[3], lines[4])) check_key(*name);
-  const std::string rtsp = "rtsp://" + std::string(lines[3]) + std::string(lines[4]);
-  if (auto name = stream_from_rtsp(rtsp)) check_key(*name);
   return 0;
 }
