@@ -116,6 +116,13 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
                   .window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack")),
                   .limits = rtmp_limits(config),
                   .dial = dial_options(config)};
+  options.rtsp = {.node_id = node,
+                  .max_hops = static_cast<int>(config.integer("edge.max_hops")),
+                  .request_timeout = config.duration("rtsp.request_timeout"),
+                  .session_timeout = config.duration("rtsp.session_timeout"),
+                  .stall_timeout = config.duration("viewer.stall_timeout"),
+                  .limits = {},
+                  .dial = dial_options(config)};
   options.http.node_id = node;
   options.http.files = files;
   options.http.dial = dial_options(config);
@@ -128,6 +135,7 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
 struct OpenPorts {
   std::vector<int> rtmp;
   std::vector<int> http;
+  std::vector<int> rtsp;
 };
 
 // Where others reach this node.
@@ -158,6 +166,10 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
   if (!ports.http.empty()) {
     const std::string at = shown(endpoint_of(ports.http, *config.listen("listen.http")));
     std::printf("  play      http://%s/live/test.flv\n", at.c_str());
+  }
+  if (!ports.rtsp.empty()) {
+    const std::string at = shown(endpoint_of(ports.rtsp, *config.listen("listen.rtsp")));
+    std::printf("  play      rtsp://%s/live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
     std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
@@ -236,8 +248,11 @@ int run(const Config& config) {
   const auto files = open_files(config);
   const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
-  const OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-                        .http = open_tcp("listen.http", config.listen("listen.http"), workers)};
+  const OpenPorts ports{
+      .rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
+      .http = open_tcp("listen.http", config.listen("listen.http"), workers),
+      .rtsp = edge ? std::vector<int>()
+                   : open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers)};
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
@@ -266,7 +281,7 @@ int run(const Config& config) {
   else
     proxy_node =
         std::make_unique<ProxyNode>(loops, proxy_options(config, node, served), routing, admission,
-                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http});
+                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http, ports.rtsp});
   not_ready = nullptr;
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});

@@ -29,6 +29,7 @@ constexpr Section kSections[] = {
     {"cache", "What an edge keeps of what it fetches over HTTP: playlists, segments, anything."},
     {"rtmp", "Bounds of RTMP connections."},
     {"http", "Bounds of HTTP connections, and files."},
+    {"rtsp", "Bounds of RTSP connections."},
     {"limits", "Bounds of the whole process."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},
@@ -49,7 +50,7 @@ constexpr Option kOptions[] = {
      "PROXY_HTTP_API"},
     {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP.", "PROXY_WEBRTC_SERVER"},
     {"listen.srt", Kind::Listen, "10080", "", "SRT, over UDP.", "PROXY_SRT_SERVER"},
-    {"listen.rtsp", Kind::Listen, "", "", "RTSP, over TCP."},
+    {"listen.rtsp", Kind::Listen, "", "", "RTSP, over TCP.", "", Roles::Proxy},
     {"listen.system", Kind::Listen, "127.0.0.1:12025", "",
      "HTTP API where origins register. A bare port opens it to other hosts; see system.allow.",
      "PROXY_SYSTEM_API"},
@@ -198,6 +199,13 @@ constexpr Option kOptions[] = {
      "other paths are as without it. Names that begin with a dot are not served, nor is what lies "
      "outside, wherever a symbolic link leads.",
      "PROXY_STATIC_FILES"},
+
+    {"rtsp.request_timeout", Kind::Duration, "10s", "100ms..5m",
+     "For a client's first request, for each of them to be whole, and for an origin's answer.", "",
+     Roles::Proxy},
+    {"rtsp.session_timeout", Kind::Duration, "60s", "1s..1h",
+     "A session in which neither client nor origin sends anything for this long is closed.", "",
+     Roles::Proxy},
 
     {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},
     {"limits.per_address", Kind::Integer, "1000", "1..10000000", "Connections from one address."},

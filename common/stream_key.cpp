@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/wire/hex.h"
+#include "common/wire/uri.h"
 
 namespace weir {
 namespace {
@@ -313,6 +314,27 @@ Result<HttpStream> stream_from_http(std::string_view host_header, std::string_vi
   if (!normal) return std::unexpected(std::move(normal.error()));
   name.vhost = std::move(*normal);
   if (auto fits = check_sizes(name); !fits) return std::unexpected(std::move(fits.error()));
+  return name;
+}
+
+Result<StreamName> stream_from_rtsp(std::string_view uri) {
+  if (uri.size() > kMaxVhost + 3 * (kMaxApp + kMaxStream) + kMaxArgs)
+    return fail(Errc::Limit, fmt::format("request URI of {} bytes", uri.size()));
+  const UriReference parts = split_uri(uri);
+  auto path = percent_decode(parts.path);
+  if (!path) return std::unexpected(std::move(path.error()));
+  for (std::string_view text : {std::string_view(*path), uri})
+    if (auto clean = check_clean(text); !clean) return std::unexpected(std::move(clean.error()));
+  auto name = split_path(*path);
+  if (!name) return name;
+  name->args = trim_args(parts.query.value_or(""));
+  std::string_view host = parts.authority.value_or("");
+  host.remove_prefix(host.rfind('@') + 1);
+  const std::string_view vhost = vhost_argument(name->args);
+  auto normal = normal_vhost(vhost.empty() ? host : vhost);
+  if (!normal) return std::unexpected(std::move(normal.error()));
+  name->vhost = std::move(*normal);
+  if (auto fits = check_sizes(*name); !fits) return std::unexpected(std::move(fits.error()));
   return name;
 }
 

@@ -6,7 +6,8 @@
 //     http://127.0.0.1:8080/live/cam.flv                 ┘
 //     rtmp://host/live?vhost=a.org/cam                   ┐
 //     rtmp://a.org/live, stream cam                      ├─►  a.org/live/cam
-//     http://A.ORG/live/cam.m3u8                         ┘
+//     http://A.ORG/live/cam.m3u8                         │
+//     rtsp://a.org:554/live/cam/                         ┘
 //
 // The rules
 // - vhost: the first non-empty `vhost=` argument, else `domain=`, else the host. Lower case,
@@ -14,12 +15,13 @@
 //   port and trailing dot. An IP address, a name without a dot and no name at all are the default.
 // - app and stream: joined and split again at the last slash, since in RTMP either may hold
 //   slashes.
-//   Repeated, leading and (RTMP only) trailing slashes are dropped, and Flash's `_definst_`.
+//   Repeated, leading and (not in HTTP) trailing slashes are dropped, and Flash's `_definst_`.
 // - arguments are no part of the key. They travel upstream as they came, the app's before the
 //   stream's. They may hang on app, stream or tcUrl; `app?vhost=x/stream` and `app...vhost...x` too.
-// - RTMP names are taken raw; HTTP paths are percent-decoded once and lose their extension.
-// - refused (Protocol): "..", a segment ".", `\`, control bytes; in HTTP paths `%2f`, `%3f` and bad
-//   escapes.
+// - RTMP names are taken raw; HTTP and RTSP paths are percent-decoded once, and HTTP's lose their
+//   extension.
+// - refused (Protocol): "..", a segment ".", `\`, control bytes; in HTTP and RTSP paths `%2f`, `%3f`
+//   and bad escapes.
 //
 // Threading: pure functions. Bounds: the sizes below; beyond them Errc::Limit.
 #pragma once
@@ -63,6 +65,11 @@ Result<StreamName> stream_from_rtmp(std::string_view tc_url, std::string_view ap
 // From the Host header (may be empty) and a request target in origin form, "/app/stream.flv?args".
 // Errors: as above.
 Result<HttpStream> stream_from_http(std::string_view host_header, std::string_view target);
+
+// From the URI of an RTSP request, absolute or a path, without the part that names a track. Decoded
+// as HTTP's, but a dot in the stream's name is its own. Errors: as above; NotFound also for a path
+// of one segment, which other servers take for a stream.
+Result<StreamName> stream_from_rtsp(std::string_view uri);
 
 // The ways back: each names the same stream when it is read again. `host_port` stands for the
 // default vhost.

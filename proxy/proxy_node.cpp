@@ -9,6 +9,7 @@ struct ProxyNode::PerLoop {
         routing(routing_),
         resolver(on),
         rtmp_metrics(registry),
+        rtsp_metrics(registry),
         http_relay(
             on, routing_, resolver, options_.http,
             {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
@@ -34,14 +35,21 @@ struct ProxyNode::PerLoop {
     ticket.reset();
   }
 
+  Task<void> serve_rtsp(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
+    return relay_rtsp({loop, options.rtsp, routing, resolver, rtsp_metrics}, std::move(client),
+                      std::move(ticket));
+  }
+
   Loop& loop;
   const Options& options;
   Routing& routing;
   Resolver resolver;
   RtmpRelayMetrics rtmp_metrics;
+  RtspRelayMetrics rtsp_metrics;
   HttpRelay http_relay;
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
+  std::unique_ptr<Listener> rtsp;
   std::vector<Metrics::Sample> samples;
 };
 
@@ -59,6 +67,7 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     };
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
+    part.rtsp = serve(ports.rtsp, &PerLoop::serve_rtsp);
   });
 }
 
@@ -67,6 +76,7 @@ void ProxyNode::stop_accepting() {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
     part.rtmp.reset();
     part.http.reset();
+    part.rtsp.reset();
   });
 }
 

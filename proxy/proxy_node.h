@@ -13,6 +13,7 @@
 #include "common/listening.h"
 #include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
+#include "proxy/rtsp_relay.h"
 
 namespace weir {
 
@@ -21,10 +22,12 @@ class ProxyNode {
   struct Ports {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
+    std::vector<int> rtsp;
   };
   struct Options {
     RtmpRelayOptions rtmp;
     HttpRelayOptions http{.origin_tokens = true};
+    RtspRelayOptions rtsp;
   };
 
   // REQUIRES: the loops run, and outlive this.

@@ -17,7 +17,7 @@ RtmpRelayMetrics::RtmpRelayMetrics(Metrics& metrics)
 
 void RtmpRelayMetrics::ended(std::string_view kind, std::string_view reason) {
   metrics_
-      .counter("weir_session_ends_total", "Relayed RTMP sessions that ended, by why.",
+      .counter("weir_session_ends_total", "Relayed sessions that ended, by why.",
                {{"kind", std::string(kind)}, {"reason", std::string(reason)}})
       .Increment();
 }

@@ -179,3 +179,28 @@ TEST_CASE("a name is written so that it is read back as itself", "[stream_key]")
   CHECK(rtmp_url(plain, "10.0.0.1:1935") == "rtmp://10.0.0.1:1935/live/cam");
   CHECK(http_path(plain, "") == "/live/cam");
 }
+
+TEST_CASE("an RTSP address names the stream that RTMP and HTTP name", "[stream_key]") {
+  const auto key = [](std::string_view uri) {
+    const auto name = stream_from_rtsp(uri);
+    return name ? name->key() : std::string(weir::name(name.error().code));
+  };
+  CHECK(key("rtsp://10.0.0.1:8554/live/cam") == "__defaultVhost__/live/cam");
+  CHECK(key("rtsp://user:pass@A.org:554/live/cam/") == "a.org/live/cam");
+  CHECK(key("rtsp://h/live/cam?token=1&vhost=a.org") == "a.org/live/cam");
+  CHECK(stream_from_rtsp("rtsp://h/live/cam?token=1")->args == "token=1");
+  CHECK(key("/live/cam") == "__defaultVhost__/live/cam");
+  CHECK(key("rtsp://h/live/a%20b.v2") == "__defaultVhost__/live/a b.v2");
+  CHECK(key("rtsp://h/cam") == "not_found");
+  CHECK(key("rtsp://h/") == "not_found");
+  CHECK(key("*") == "not_found");
+  for (const std::string_view bad :
+       {"rtsp://h/live/../cam", "rtsp://h/live/%2e%2e/cam", "rtsp://h/live/a%2fb",
+        "rtsp://h/live/a\\b", "rtsp://h/live/a%0d%0a", "rtsp://h:x/live/cam"})
+    CHECK(key(bad) == "protocol");
+  CHECK(key("rtsp://h/" + std::string(128, 'a') + "/" + std::string(256, 's')).size() > 384);
+  CHECK(key("rtsp://h/" + std::string(129, 'a') + "/s") == "limit");
+  CHECK(key("rtsp://h/a/" + std::string(257, 's')) == "limit");
+  CHECK(key("rtsp://h/a/s?" + std::string(2049, 'x')) == "limit");
+  CHECK(key("rtsp://h/" + std::string(10000, 'a')) == "limit");
+}
