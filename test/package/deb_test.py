@@ -47,7 +47,9 @@ class DebTest(HostTest):
         deb = package(".deb")
         host.bring(deb, "weir.deb")
         host.chroot("apt-get", "update", "-qq")
-        host.chroot("apt-get", "install", "-y", "-qq", "--no-install-recommends", "/srv/weir.deb", seconds=200)
+        host.chroot(
+            "apt-get", "install", "-y", "-qq", "--no-install-recommends", "/srv/weir.deb", seconds=200
+        )
         host.chroot("weir", "--check-config", "--config=/etc/weir/weir.conf")
         host.boot()
         clip = media.encode_clip(host)
@@ -113,7 +115,9 @@ class DebTest(HostTest):
         self.assertRegex(limits, rf"Max open files +{most} +{most} ")
         self.assertEqual("750 weir", host.inside("stat", "-c", "%a %U", "/var/lib/weir").strip())
         self.assertEqual("750 weir", host.inside("stat", "-c", "%a %U", "/var/cache/weir").strip())
-        self.assertEqual("640 root:weir", host.inside("stat", "-c", "%a %U:%G", "/etc/weir/weir.conf").strip())
+        self.assertEqual(
+            "640 root:weir", host.inside("stat", "-c", "%a %U:%G", "/etc/weir/weir.conf").strip()
+        )
         self.assertEqual(200, host.get(12025, "/healthz")[0])
         started = re.search(r"(?m)^process_start_time_seconds (\S+)", host.get(12025, "/metrics")[1])
         now = float(host.inside("date", "+%s"))
@@ -124,13 +128,18 @@ class DebTest(HostTest):
         host = self.host
         # The watchdog, with less patience than usual: a process that is stopped feeds nobody.
         patience = "/run/systemd/system/weir.service.d/patience.conf"
-        host.shell(f"mkdir -p {os.path.dirname(patience)}; printf '[Service]\\nWatchdogSec=1s\\n' > {patience}")
+        host.shell(
+            f"mkdir -p {os.path.dirname(patience)}; printf '[Service]\\nWatchdogSec=1s\\n' > {patience}"
+        )
         host.shell("systemctl daemon-reload; systemctl restart weir")
         for number, result in (("KILL", "signal"), ("STOP", "watchdog")):
             pid = host.main_pid("weir")
             host.inside("systemctl", "kill", "-s", number, "weir")
             wait_until(
-                lambda: host.active("weir") and host.main_pid("weir") != pid, f"it is back after {number}", 30, 0.3
+                lambda: host.active("weir") and host.main_pid("weir") != pid,
+                f"it is back after {number}",
+                30,
+                0.3,
             )
             self.assertIn(f"'{result}'", host.inside("journalctl", "-u", "weir", "-o", "cat"))
         host.shell(f"rm -r {os.path.dirname(patience)}; systemctl daemon-reload; systemctl restart weir")

@@ -96,7 +96,9 @@ class HelmTest(unittest.TestCase):
             ports = {port["name"]: port["containerPort"] for port in container["ports"]}
             options = self.configuration(manifests, role)
             for name, port in ports.items():
-                self.assertTrue(options[f"listen.{name}"].endswith(str(port)), (name, options[f"listen.{name}"]))
+                self.assertTrue(
+                    options[f"listen.{name}"].endswith(str(port)), (name, options[f"listen.{name}"])
+                )
             for service in (f"r-weir-{role}", f"r-weir-{role}-system"):
                 spec = manifests["Service", service]["spec"]
                 self.assertEqual(labels, spec["selector"])
@@ -113,7 +115,9 @@ class HelmTest(unittest.TestCase):
         pod = manifests["Deployment", "r-weir-edge"]["spec"]["template"]["spec"]
         self.assertEqual(["sleep", "7"], pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"])
         options = self.configuration(manifests, "edge")
-        self.assertEqual(("10m", "610s"), (options["shutdown.grace"].replace("600s", "10m"), options["shutdown.force"]))
+        self.assertEqual(
+            ("10m", "610s"), (options["shutdown.grace"].replace("600s", "10m"), options["shutdown.force"])
+        )
         self.assertGreater(pod["terminationGracePeriodSeconds"], 7 + 610)
 
     def test_several_proxies_share_redis_or_their_origins(self):
@@ -155,10 +159,16 @@ class HelmTest(unittest.TestCase):
         monitor = manifests["ServiceMonitor", "r-weir"]
         self.assertEqual("live", monitor["metadata"]["labels"]["team"])
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        found = [m for (kind, _), m in manifests.items() if kind == "Service" and wanted <= m["metadata"]["labels"].items()]
+        found = [
+            m
+            for (kind, _), m in manifests.items()
+            if kind == "Service" and wanted <= m["metadata"]["labels"].items()
+        ]
         self.assertEqual(2, len(found))
         for service in found:
-            self.assertIn(monitor["spec"]["endpoints"][0]["port"], [p["name"] for p in service["spec"]["ports"]])
+            self.assertIn(
+                monitor["spec"]["endpoints"][0]["port"], [p["name"] for p in service["spec"]["ports"]]
+            )
 
 
 if __name__ == "__main__":

@@ -84,9 +84,7 @@ class Host(scene.Scene):
         nspawn = super().start("nspawn", ["systemd-nspawn", "-D", self.root, *flags])
         self.at_end(lambda: self._power_off(nspawn))
 
-        wait_until(
-            lambda: self._is_up(nspawn), lambda: f"systemd is up: {nspawn.text()[-2000:]}", 60, 0.3
-        )
+        wait_until(lambda: self._is_up(nspawn), lambda: f"systemd is up: {nspawn.text()[-2000:]}", 60, 0.3)
 
     def _is_up(self, nspawn):
         assert nspawn.running(), nspawn.text()

@@ -15,7 +15,14 @@ DOCKERFILE = os.path.join(scene.REPOSITORY, "packaging/docker/Dockerfile")
 
 class ImageTest(scene.SceneTest):
     def storage(self):
-        return ["--root", self.scene.path("storage"), "--runroot", self.scene.path("run"), "--storage-driver", "overlay"]
+        return [
+            "--root",
+            self.scene.path("storage"),
+            "--runroot",
+            self.scene.path("run"),
+            "--storage-driver",
+            "overlay",
+        ]
 
     def buildah(self, *argv, **options):
         environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "TMPDIR": self.scene.path("tmp")}
@@ -49,7 +56,9 @@ class ImageTest(scene.SceneTest):
         sets = [word for name, port in ports.items() for word in ("--set", f"listen.{name}=127.0.0.1:{port}")]
         environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
         argv = [*config["Entrypoint"], *config["Cmd"], *sets]
-        weir = self.scene.start("weir", ["buildah", *self.storage(), "run", container, "--", *argv], env=environment)
+        weir = self.scene.start(
+            "weir", ["buildah", *self.storage(), "run", container, "--", *argv], env=environment
+        )
         check = config["Healthcheck"]["Test"]
         self.assertEqual("CMD", check[0])
         check = [word.replace("/1985;", f"/{ports['api']};") for word in check[1:]]

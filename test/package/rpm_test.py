@@ -30,7 +30,9 @@ class RpmTest(HostTest):
         # The same libraries as the .deb depends on; they stay when it goes.
         host.bring(package(".deb"), "weir.deb")
         host.chroot("apt-get", "update", "-qq")
-        host.chroot("apt-get", "install", "-y", "-qq", "--no-install-recommends", "/srv/weir.deb", seconds=200)
+        host.chroot(
+            "apt-get", "install", "-y", "-qq", "--no-install-recommends", "/srv/weir.deb", seconds=200
+        )
         host.chroot("dpkg", "-P", "weir")
         host.chroot("userdel", "weir")
         self.libraries_are_there(rpm)
@@ -40,7 +42,9 @@ class RpmTest(HostTest):
         host.chroot("systemctl", "enable", "weir")
         host.boot()
         wait_until(lambda: host.active("weir"), lambda: host.inside("journalctl", "-u", "weir"), 20, 0.3)
-        self.assertEqual("640 root:weir", host.inside("stat", "-c", "%a %U:%G", "/etc/weir/weir.conf").strip())
+        self.assertEqual(
+            "640 root:weir", host.inside("stat", "-c", "%a %U:%G", "/etc/weir/weir.conf").strip()
+        )
         self.plays("a")
 
         host.shell("printf '[log]\\nformat = json\\n' >> /etc/weir/weir.conf")
@@ -54,11 +58,15 @@ class RpmTest(HostTest):
 
         host.inside("systemctl", "disable", "--now", "weir")
         self.rpm("-e", "weir")
-        left = [path for path in host.leftovers() if not path.startswith(("/var/lib/weir", "/var/cache/weir"))]
+        left = [
+            path for path in host.leftovers() if not path.startswith(("/var/lib/weir", "/var/cache/weir"))
+        ]
         self.assertEqual(["/etc/weir", "/etc/weir/weir.conf.rpmsave"], left)
 
     def libraries_are_there(self, rpm):
-        wanted = {line.split("(")[0] for line in run("rpm", "-qp", "--requires", rpm).splitlines() if ".so" in line}
+        wanted = {
+            line.split("(")[0] for line in run("rpm", "-qp", "--requires", rpm).splitlines() if ".so" in line
+        }
         known = self.host.chroot("ldconfig", "-p")
         self.assertGreater(len(wanted), 10)
         self.assertEqual([], [name for name in wanted if name not in known])
