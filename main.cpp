@@ -1,5 +1,6 @@
 // main.cpp
 // Puts a node together from its configuration and takes it apart again: no logic of its own.
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/systemd.h"
 #include "edge/demo.h"
 #include "edge/edge_node.h"
 #include "proxy/proxy_node.h"
@@ -177,10 +179,15 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
 }
 
 std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
-                                                  Metrics& metrics, Routing& routing,
+                                                  Metrics& metrics, LoopGroup& loops,
+                                                  Routing& routing,
                                                   const std::atomic<const char*>& not_ready) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
+  handlers.unwell = [&loops] {
+    return loops.answer(kAnswer) ? std::vector<std::string>{}
+                                 : std::vector<std::string>{"a loop does not answer"};
+  };
   handlers.not_ready = [&not_ready] {
     const char* reason = not_ready;
     return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
@@ -218,19 +225,41 @@ std::size_t worker_count(const Config& config) {
                     : std::max(1U, std::thread::hardware_concurrency());
 }
 
-// Until the operator wants it to end. REQUIRES: the signals are blocked in all threads.
-int wait_for_signal(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
-}
+// The signals that end weir, and the watchdog that is fed meanwhile.
+class Patience {
+ public:
+  // REQUIRES: the signals are blocked in all threads.
+  Patience(const sigset_t& signals, Systemd& systemd, LoopGroup& loops)
+      : signals_(signals), systemd_(systemd), loops_(loops) {}
+
+  // 0 when none came before `until`.
+  int signal_before(Clock::time_point until) {
+    for (;;) {
+      systemd_.keep_alive([this](milliseconds patience) { return loops_.answer(patience); },
+                          Clock::now());
+      const auto left = until - Clock::now();
+      if (left <= Clock::duration::zero()) return 0;
+      const auto most = std::chrono::nanoseconds(systemd_.interval().value_or(kLongest));
+      const auto pause = std::min<std::chrono::nanoseconds>(left, most);
+      const timespec look{.tv_sec = pause.count() / std::nano::den,
+                          .tv_nsec = pause.count() % std::nano::den};
+      if (const int signal = ::sigtimedwait(&signals_, nullptr, &look); signal > 0) return signal;
+    }
+  }
+
+ private:
+  static constexpr milliseconds kLongest{3'600'000};
+
+  const sigset_t& signals_;
+  Systemd& systemd_;
+  LoopGroup& loops_;
+};
 
 // Lets live connections go on until they end, the time is up, or a second signal comes.
-void drain(const Admission& admission, const sigset_t& signals, milliseconds grace) {
+void drain(const Admission& admission, Patience& patience, milliseconds grace) {
   const auto deadline = Clock::now() + grace;
-  const timespec look{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(kLook).count()};
   while (admission.connections() > 0 && Clock::now() < deadline)
-    if (::sigtimedwait(&signals, nullptr, &look) > 0) return;
+    if (patience.signal_before(Clock::now() + kLook) > 0) return;
 }
 
 int run(const Config& config) {
@@ -256,6 +285,8 @@ int run(const Config& config) {
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
+  Systemd systemd(process_environment());
+  Patience patience(signals, systemd, loops);
   Routing routing(loops[0], router_of(config), metrics,
                   sharing_of(config, node, reached_at(config, ports)));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
@@ -268,7 +299,7 @@ int run(const Config& config) {
                                 [&] { return static_cast<double>(admission.refused()); });
   // The last ports that may not be had: nothing runs yet that would have to be stopped.
   std::atomic<const char*> not_ready = "starting";
-  auto apis = open_apis(config, node, metrics, routing, not_ready);
+  auto apis = open_apis(config, node, metrics, loops, routing, not_ready);
 
   loops.start();
   loops[0].post([&] { loops[0].spawn(routing.run()); });
@@ -286,14 +317,16 @@ int run(const Config& config) {
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});
 
-  const int signal = wait_for_signal(signals);
+  systemd.ready(fmt::format("role {}, node {}", config.text("role"), node));
+  const int signal = patience.signal_before(Clock::time_point::max());
   log::info("going away", {{"signal", signal}});
   not_ready = "draining";
   routing.leave();
+  systemd.stopping(config.duration("shutdown.force") + kUnwind);
   const auto force = Clock::now() + config.duration("shutdown.force");
   if (edge_node) edge_node->stop_accepting();
   if (proxy_node) proxy_node->stop_accepting();
-  if (signal == SIGTERM) drain(admission, signals, config.duration("shutdown.grace"));
+  if (signal == SIGTERM) drain(admission, patience, config.duration("shutdown.grace"));
   apis.clear();
   const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
   const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));
