@@ -130,7 +130,7 @@ class HttpSession {
     }
     auto fetched = co_await fetch(request);
     if (fetched) co_return *fetched;
-    const bool keep = http::keeps_alive(request);
+    bool keep = http::keeps_alive(request);
     auto wanted = understand(request);
     if (wanted && request.method == "GET") {
       const bool may_be_file = is_segment_too(wanted->format);
@@ -144,6 +144,7 @@ class HttpSession {
     }
     if (wanted) wanted = refusal({Errc::NotFound, "only GET gives a stream"});
     const http::Refusal& why = wanted.error();
+    if (why.status == 400) keep = false;
     log::info("request refused", {{"id", id_},
                                   {"peer", peer_.text()},
                                   {"target", log::redact_args(request.target)},
