@@ -86,6 +86,29 @@ void Registry::succeeded(const std::string& id, TimePoint now) {
   }
 }
 
+Result<void> Registry::drain(const std::string& id, bool drained) {
+  if (!drained) {
+    if (drained_.erase(id) == 0 && !entries_.contains(id))
+      return fail(Errc::NotFound, "no upstream of that name");
+    return {};
+  }
+  if (!entries_.contains(id)) return fail(Errc::NotFound, "no upstream of that name");
+  if (drained_.size() >= options_.max && !drained_.contains(id))
+    return fail(Errc::Limit, fmt::format("{} upstreams are drained already", options_.max));
+  drained_.insert(id);
+  return {};
+}
+
+Result<void> Registry::remove(const std::string& id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return fail(Errc::NotFound, "no upstream of that name");
+  if (found->second.upstream->knowledge == Knowledge::Configured)
+    return fail(Errc::Denied, "it stands in the configuration: it can only be drained");
+  ids_.erase(origin_token(id));
+  entries_.erase(found);
+  return {};
+}
+
 std::vector<std::string> Registry::expire(TimePoint now) {
   std::vector<std::string> gone;
   std::erase_if(entries_, [&](const auto& item) {
@@ -98,15 +121,19 @@ std::vector<std::string> Registry::expire(TimePoint now) {
 }
 
 std::vector<UpstreamPtr> Registry::candidates(Protocol protocol, TimePoint now,
-                                              std::span<const std::string> exclude) const {
+                                              std::span<const std::string> exclude,
+                                              Purpose purpose) const {
   std::vector<UpstreamPtr> in_use;
+  std::vector<UpstreamPtr> draining;
   std::vector<UpstreamPtr> soonest;
   TimePoint soonest_end = TimePoint::max();
   for (const auto& [id, entry] : entries_) {
     if (!entry.upstream->speaks(protocol) || !alive(entry, now)) continue;
     if (std::ranges::find(exclude, id) != exclude.end()) continue;
+    const bool leaving = drained(id);
+    if (leaving && purpose == Purpose::Place) continue;
     if (!ejected(entry, now)) {
-      in_use.push_back(entry.upstream);
+      (leaving ? draining : in_use).push_back(entry.upstream);
       continue;
     }
     if (*entry.ejected_until < soonest_end) {
@@ -115,7 +142,8 @@ std::vector<UpstreamPtr> Registry::candidates(Protocol protocol, TimePoint now,
     }
     if (*entry.ejected_until == soonest_end) soonest.push_back(entry.upstream);
   }
-  return in_use.empty() ? soonest : in_use;
+  if (!in_use.empty()) return in_use;
+  return draining.empty() ? soonest : draining;
 }
 
 const Registry::Entry* Registry::find(const std::string& id) const {

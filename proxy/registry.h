@@ -19,8 +19,12 @@
 // A heartbeat with another service id is a restart: the new life starts in use and without a
 // record.
 //
+// Draining. A drained upstream is nobody's candidate for a new stream, not even when there is no
+// other; the streams it has go on. The mark belongs to the id, so it outlives a restart, silence
+// and remove() of the server, until the operator takes it back.
+//
 // Threading: one loop owns it. Time is what the caller says; it may not run back.
-// Bounds: `max` entries, configured ones included.
+// Bounds: `max` entries, configured ones included, and as many drained ids.
 #pragma once
 
 #include <chrono>
@@ -28,6 +32,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -76,13 +81,27 @@ class Registry {
   void failed(const std::string& id, TimePoint now);
   void succeeded(const std::string& id, TimePoint now);
 
+  // Errc::NotFound when the id is not known (who is not can only be undrained), Errc::Limit past
+  // `max` drained ids.
+  Result<void> drain(const std::string& id, bool drained);
+  bool drained(const std::string& id) const { return drained_.contains(id); }
+
+  // Forgets a registered one at once; its next heartbeat, if there is one, brings it back.
+  // Errc::NotFound, or Errc::Denied when it stands in the configuration.
+  Result<void> remove(const std::string& id);
+
   // Forgets who was silent for `lifetime`, and says who that was.
   std::vector<std::string> expire(TimePoint now);
+
+  // For a stream that is new, or for one that is looked for wherever it may be: then the drained
+  // ones follow when no other is in use.
+  enum class Purpose : std::uint8_t { Place, Search };
 
   // The live ones that speak `protocol`, in use, and not in `exclude`; in order of id. See above
   // for when nobody is in use. A heartbeat that is too old counts at once, not only after expire().
   std::vector<UpstreamPtr> candidates(Protocol protocol, TimePoint now,
-                                      std::span<const std::string> exclude = {}) const;
+                                      std::span<const std::string> exclude = {},
+                                      Purpose purpose = Purpose::Place) const;
 
   const Entry* find(const std::string& id) const;
   // By its origin_token().
@@ -96,6 +115,7 @@ class Registry {
   RegistryOptions options_;
   std::map<std::string, Entry> entries_;
   std::unordered_map<std::string, std::string> ids_;  // by token
+  std::set<std::string> drained_;
 };
 
 }  // namespace weir

@@ -69,7 +69,9 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
     }
   }
 
-  const auto pool = registry_.candidates(protocol, now, exclude);
+  const auto purpose = stays ? Registry::Purpose::Search : Registry::Purpose::Place;
+  auto pool = registry_.candidates(protocol, now, exclude, purpose);
+  if (auto back = drained_home(key, protocol, now); back && !excluded(back->id)) pool = {back};
   if (pool.empty()) {
     if (!exclude.empty()) {
       return fail(Errc::Unavailable, fmt::format("no {} upstream is left after {} tries",
@@ -107,6 +109,19 @@ bool Router::follows(const std::string& key, const StoredRoute& stored, Protocol
   // It was claimed when nobody was in use. That holds until somebody is.
   const auto pool = registry_.candidates(protocol, now);
   return pool.empty() || Registry::ejected(*registry_.find(pool.front()->id), now);
+}
+
+// Where sessions of the stream run though it is drained: it goes on there.
+UpstreamPtr Router::drained_home(const std::string& key, Protocol protocol, TimePoint now) const {
+  const auto live = sessions_.find(key);
+  if (live == sessions_.end()) return nullptr;
+  for (const auto& [id, count] : live->second) {
+    const Registry::Entry* entry = registry_.drained(id) ? registry_.find(id) : nullptr;
+    if (entry && registry_.alive(*entry, now) && !Registry::ejected(*entry, now) &&
+        entry->upstream->speaks(protocol))
+      return entry->upstream;
+  }
+  return nullptr;
 }
 
 UpstreamPtr Router::choose(const std::string& key, const std::vector<UpstreamPtr>& pool) {
@@ -207,6 +222,20 @@ Result<void> Router::heartbeat(const Registration& registration, TimePoint now) 
   return {};
 }
 
+Result<void> Router::drain(const std::string& id, bool drained) {
+  auto done = registry_.drain(id, drained);
+  if (done) log::info(drained ? "upstream drained" : "upstream undrained", {{"upstream", id}});
+  return done;
+}
+
+Result<void> Router::remove(const std::string& id) {
+  auto done = registry_.remove(id);
+  if (!done) return done;
+  const auto dropped = routes_->erase_upstream(id);
+  log::info("upstream removed", {{"upstream", id}, {"routes_dropped", dropped}});
+  return done;
+}
+
 void Router::tick(TimePoint now) {
   for (const std::string& id : registry_.expire(now)) {
     const auto dropped = routes_->erase_upstream(id);
@@ -221,6 +250,7 @@ std::vector<UpstreamState> Router::snapshot(TimePoint now) const {
   for (const auto& [id, entry] : registry_.entries()) {
     UpstreamState state{.upstream = entry.upstream,
                         .alive = registry_.alive(entry, now),
+                        .drained = registry_.drained(id),
                         .ejected_for = {},
                         .routes = routes_->count(id),
                         .failures = entry.failures,

@@ -107,6 +107,11 @@ class Router {
   // Errors: Registry::heartbeat.
   Result<void> heartbeat(const Registration& registration, TimePoint now);
 
+  // The operator's word. A drained upstream keeps the streams it has; one that is removed loses
+  // its routes, its sessions go on. Errors: those of Registry.
+  Result<void> drain(const std::string& id, bool drained);
+  Result<void> remove(const std::string& id);
+
   // Forgets silent upstreams and unused routes. Call it about once a second.
   void tick(TimePoint now);
 
@@ -121,6 +126,7 @@ class Router {
   bool in_session(const std::string& key, const std::string& id) const;
   bool follows(const std::string& key, const StoredRoute& stored, Protocol protocol,
                TimePoint now) const;
+  UpstreamPtr drained_home(const std::string& key, Protocol protocol, TimePoint now) const;
   UpstreamPtr choose(const std::string& key, const std::vector<UpstreamPtr>& pool);
 
   Registry registry_;

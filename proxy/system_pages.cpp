@@ -65,6 +65,7 @@ Object::Ptr shown(const UpstreamState& state) {
   object->set("configured", upstream.knowledge == Knowledge::Configured);
   object->set("weight", upstream.weight);
   object->set("alive", state.alive);
+  object->set("drained", state.drained);
   object->set("ejected", state.ejected());
   object->set("ejected_ms", state.ejected_for ? state.ejected_for->count() : 0);
   object->set("routes", state.routes);

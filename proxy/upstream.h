@@ -66,6 +66,7 @@ using UpstreamPtr = std::shared_ptr<const Upstream>;
 struct UpstreamState {
   UpstreamPtr upstream;
   bool alive = true;                                     // configured, or its heartbeat is fresh
+  bool drained = false;                                  // gets no new streams
   std::optional<std::chrono::milliseconds> ejected_for;  // time left out of use; none: in use
   std::size_t routes = 0;                                // streams that would be sent there
   std::size_t streams = 0;                               // streams with a live session there

@@ -166,6 +166,70 @@ TEST_CASE("a restart ends the ejection, another heartbeat does not", "[registry]
   CHECK(registry.find("o")->failures == 1);
 }
 
+TEST_CASE("a drained upstream gets no new streams, not even when there is no other", "[registry]") {
+  Registry registry = two();
+  REQUIRE(registry.drain("a", true));
+  CHECK(usable(registry, 0) == Ids{"b"});
+  registry.failed("b", at(0));
+  CHECK(usable(registry, 1) == Ids{"b"});
+  const Ids tried{"b"};
+  CHECK(usable(registry, 1, tried).empty());
+  REQUIRE(registry.drain("a", false));
+  CHECK(usable(registry, 1) == Ids{"a"});
+}
+
+TEST_CASE("a search asks drained upstreams after those in use and before those ejected",
+          "[registry]") {
+  Registry registry = two();
+  REQUIRE(registry.drain("a", true));
+  const auto search = [&](double now, const Ids& tried) {
+    return ids(registry.candidates(Protocol::Rtmp, at(now), tried, Registry::Purpose::Search));
+  };
+  CHECK(search(0, {}) == Ids{"b"});
+  CHECK(search(0, {"b"}) == Ids{"a"});
+  registry.failed("b", at(0));
+  CHECK(search(1, {}) == Ids{"a"});
+  CHECK(search(1, {"a"}) == Ids{"b"});
+}
+
+TEST_CASE("the drain mark survives restart, silence and removal of the server", "[registry]") {
+  Registry registry;
+  REQUIRE(registry.heartbeat(beat("o", "first"), at(0)));
+  REQUIRE(registry.drain("o", true));
+  REQUIRE(registry.heartbeat(beat("o", "second"), at(1)) == Registry::Heard::Restarted);
+  CHECK(usable(registry, 1).empty());
+  CHECK(registry.expire(at(31)) == Ids{"o"});
+  REQUIRE(registry.heartbeat(beat("o", "second"), at(32)) == Registry::Heard::Added);
+  CHECK(usable(registry, 32).empty());
+  REQUIRE(registry.remove("o"));
+  CHECK(registry.find("o") == nullptr);
+  CHECK(registry.drained("o"));
+  REQUIRE(registry.drain("o", false));
+  REQUIRE(registry.heartbeat(beat("o", "second"), at(33)) == Registry::Heard::Added);
+  CHECK(usable(registry, 33) == Ids{"o"});
+}
+
+TEST_CASE("only who is known can be drained, only who registered can be removed", "[registry]") {
+  Registry registry = two();
+  CHECK(registry.drain("z", true).error().code == Errc::NotFound);
+  CHECK(registry.drain("z", false).error().code == Errc::NotFound);
+  CHECK(registry.drain("a", false));
+  CHECK(registry.remove("z").error().code == Errc::NotFound);
+  CHECK(registry.remove("a").error().code == Errc::Denied);
+}
+
+TEST_CASE("as many ids as there may be upstreams can be drained, and not one more", "[registry]") {
+  Registry registry{{.max = 2}};
+  for (const char* id : {"a", "b"}) {
+    REQUIRE(registry.heartbeat(beat(id), at(0)));
+    REQUIRE(registry.drain(id, true));
+  }
+  REQUIRE(registry.heartbeat(beat("c"), at(40)));  // both went silent
+  CHECK(registry.drain("c", true).error().code == Errc::Limit);
+  REQUIRE(registry.drain("a", false));
+  CHECK(registry.drain("c", true));
+}
+
 TEST_CASE("news of unknown upstreams is ignored", "[registry]") {
   Registry registry = two();
   registry.failed("z", at(0));

@@ -246,6 +246,39 @@ TEST_CASE("a route to an ejected origin lasts until somebody is in use", "[route
   CHECK(cluster.ask("k", 3) == up);
 }
 
+TEST_CASE("a drained origin keeps its streams and gets no new ones", "[router]") {
+  Cluster cluster;
+  const auto home = cluster.ask("v/live/s", 0);
+  REQUIRE(cluster.router.drain(home, true));
+  CHECK(cluster.state(home, 0).drained);
+  CHECK(cluster.ask("v/live/s", 1) == home);
+  for (int i = 0; i < 20; ++i) CHECK(cluster.ask(fmt::format("v/live/{}", i), 1) != home);
+  REQUIRE(cluster.router.drain(home, false));
+  CHECK_FALSE(cluster.state(home, 1).drained);
+  CHECK(cluster.ask("v/live/new", 1) == home);
+}
+
+TEST_CASE("a stream whose route was lost goes back to a drained origin where it runs", "[router]") {
+  Cluster cluster;
+  const auto home = cluster.ask("v/live/s", 0);
+  cluster.router.opened("v/live/s", home);
+  REQUIRE(cluster.router.drain(home, true));
+  cluster.router.failed("v/live/s", home, Errc::Refused, at(0));
+  cluster.router.succeeded(home, at(1));
+  CHECK(cluster.ask("v/live/s", 1) == home);
+  CHECK(cluster.ask("v/live/s", 1, {home}) != home);
+}
+
+TEST_CASE("an origin that is removed loses its routes", "[router]") {
+  Cluster cluster;
+  REQUIRE(cluster.router.heartbeat(beat("o"), at(0)));
+  REQUIRE(cluster.router.confirmed("v/live/s", "o", at(0)));
+  REQUIRE(cluster.router.remove("o"));
+  CHECK(cluster.router.route_count() == 0);
+  CHECK(cluster.ask("v/live/s", 1) != "o");
+  CHECK(cluster.router.remove("a").error().code == Errc::Denied);
+}
+
 TEST_CASE("nobody at all is a clear error", "[router]") {
   Router empty;
   const auto route = empty.route("k", Protocol::Rtmp, at(0));

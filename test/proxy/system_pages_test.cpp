@@ -87,12 +87,13 @@ TEST_CASE("upstreams are listed with their state", "[system_pages]") {
                       .failures = 4,
                       .ejections = 1};
   const SystemPages pages{kSelf, loopback(), {.upstreams = [&] { return std::vector{state}; }}};
-  CHECK(get(pages, "/api/v1/upstreams").body ==
-        R"({"code":0,"server":"weir-1","service":"8dh3","pid":"77","upstreams":[{"id":"a",)"
-        R"("service":"","pid":"","device_id":"","host":"a.example","configured":true,"weight":3,)"
-        R"("alive":true,"ejected":true,"ejected_ms":1500,"routes":2,"streams":1,"failures":4,)"
-        R"("ejections":1,"rtmp":["a.example:1935"],"http":[],"api":[],"webrtc":[],"srt":[],)"
-        R"("rtsp":[]}]})");
+  CHECK(
+      get(pages, "/api/v1/upstreams").body ==
+      R"({"code":0,"server":"weir-1","service":"8dh3","pid":"77","upstreams":[{"id":"a",)"
+      R"("service":"","pid":"","device_id":"","host":"a.example","configured":true,"weight":3,)"
+      R"("alive":true,"drained":false,"ejected":true,"ejected_ms":1500,"routes":2,"streams":1,)"
+      R"("failures":4,"ejections":1,"rtmp":["a.example:1935"],"http":[],"api":[],"webrtc":[],"srt":[],)"
+      R"("rtsp":[]}]})");
 }
 
 TEST_CASE("health and readiness give their reasons", "[system_pages]") {
