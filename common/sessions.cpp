@@ -55,6 +55,12 @@ void LiveSession::describe(std::string_view protocol, std::string stream) {
   facts_.stream = std::move(stream);
 }
 
+void LiveSession::introduce(std::string_view agent, std::string_view page_url) {
+  introduced_ = true;
+  facts_.agent = agent.substr(0, kMaxText);
+  facts_.page_url = page_url.substr(0, kMaxText);
+}
+
 void LiveSession::end(const Error& why) {
   if (ended_) return;
   ended_ = why;

@@ -67,6 +67,9 @@ class LiveSession {
 
   // What it is about now, for connections that carry one request after another.
   void describe(std::string_view protocol, std::string stream);
+  // For those that begin before their peer has said who it is.
+  bool nameless() const { return !introduced_; }
+  void introduce(std::string_view agent, std::string_view page_url);
   void set_upstream(std::string id) { facts_.upstream = std::move(id); }
   // Between requests: nobody would miss it when this node is to go away.
   void set_idle(bool idle) { idle_ = idle; }
@@ -82,6 +85,7 @@ class LiveSession {
   std::optional<Error> ended_;
   Clock::time_point begun_;
   RateMeter rate_;
+  bool introduced_ = false;
   bool idle_ = false;
   Sessions* directory_ = nullptr;
   LiveSession* previous_ = nullptr;

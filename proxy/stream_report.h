@@ -14,30 +14,30 @@
 namespace weir {
 
 struct VideoReport {
-  std::string codec;    // "h264"
-  std::string profile;  // "High"; empty when unknown
-  std::string level;    // "3.1"
-  int width = 0;        // 0 when unknown
+  std::string codec{};    // "h264"
+  std::string profile{};  // "High"; empty when unknown
+  std::string level{};    // "3.1"
+  int width = 0;          // 0 when unknown
   int height = 0;
 };
 
 struct AudioReport {
-  std::string codec;    // "aac"
-  std::string profile;  // "LC"; empty when unknown
-  int sample_rate = 0;  // 0 when unknown
+  std::string codec{};    // "aac"
+  std::string profile{};  // "LC"; empty when unknown
+  int sample_rate = 0;    // 0 when unknown
   int channels = 0;
 };
 
 struct StreamReport {
-  std::string key;
-  std::string source;    // "publisher", "upstream", or "none" as yet
-  std::string upstream;  // the id of the one it is pulled from, if it is
+  std::string key{};
+  std::string source{};    // "publisher", "upstream", or "none" as yet
+  std::string upstream{};  // the id of the one it is pulled from, if it is
   milliseconds age{0};
   std::uint64_t frames = 0;  // pictures
-  Traffic traffic;           // received alone
-  TrafficRate rate;
-  std::optional<VideoReport> video;
-  std::optional<AudioReport> audio;
+  Traffic traffic{};         // received alone
+  TrafficRate rate{};
+  std::optional<VideoReport> video{};
+  std::optional<AudioReport> audio{};
 };
 
 }  // namespace weir
