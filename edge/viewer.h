@@ -15,7 +15,7 @@
 
 #include "cache/media_log.h"
 #include "common/io/socket.h"
-#include "common/sessions.h"
+#include "common/live_session.h"
 #include "common/wire/rtmp_chunk_reader.h"
 #include "common/wire/websocket_frame.h"
 

@@ -1,13 +1,9 @@
 #include "proxy/control_pages.h"
 
-#include <Poco/JSON/Parser.h>
-#include <Poco/URI.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
-#include <map>
-#include <optional>
+#include <sstream>
 
 #include "common/stream_key.h"
 #include "proxy/control_json.h"
@@ -15,76 +11,13 @@
 namespace weir {
 namespace {
 
-using Poco::Dynamic::Var;
-using Poco::JSON::Array;
 using Poco::JSON::Object;
 
-constexpr std::string_view kRoot = "/api/v1";
-constexpr std::size_t kMaxArguments = 32;
 constexpr std::size_t kMaxStart = 1'000'000'000;
 
-std::optional<std::string> decoded(std::string_view text) {
-  try {
-    std::string plain;
-    Poco::URI::decode(std::string(text), plain);
-    return plain;
-  } catch (const Poco::Exception&) {
-    return std::nullopt;
-  }
-}
-
-std::vector<std::string_view> split(std::string_view text, char at) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const auto end = text.find(at);
-    parts.push_back(text.substr(0, end));
-    if (end == text.npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
-Answer no_such_resource() { return refusal(404, "no such resource"); }
+SystemAnswer no_such_resource() { return refusal(404, "no such resource"); }
 
 }  // namespace
-
-struct ControlPages::Query {
-  std::map<std::string, std::string, std::less<>> arguments;
-
-  const std::string& text(std::string_view name) const {
-    static const std::string nothing;
-    const auto found = arguments.find(name);
-    return found == arguments.end() ? nothing : found->second;
-  }
-  bool has(std::string_view name) const { return arguments.contains(name); }
-
-  Result<std::size_t> number(std::string_view name, std::size_t fallback, std::size_t most) const {
-    const auto found = arguments.find(name);
-    if (found == arguments.end()) return fallback;
-    const std::string& digits = found->second;
-    std::size_t number = 0;
-    const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (bad != std::errc{} || end != digits.data() + digits.size() || number > most)
-      return fail(Errc::Protocol, fmt::format("{}: a number from 0 to {}", name, most));
-    return number;
-  }
-};
-
-struct ControlPages::Call {
-  std::string_view method;
-  std::vector<std::string> path;  // behind /api/v1/, decoded
-  std::string_view target;
-  Query query;
-
-  bool reads() const { return method == "GET" || method == "HEAD"; }
-  bool cluster() const { return query.text("scope") == "cluster"; }
-};
-
-// What is given to a client: items of ours, and of the cluster where it is asked for.
-struct ControlPages::Listing {
-  std::string name;
-  std::vector<Object::Ptr> items;
-  std::optional<std::size_t> total;  // of ours; none: it is not paged
-};
 
 // ---------------------------------------------------------------------------------------- handlers
 
@@ -114,37 +47,13 @@ ControlHandlers ControlHandlers::all(ControlView& view) {
 
 // ------------------------------------------------------------------------------------------- pages
 
-Answer ControlPages::answer(const SystemRequest& request) const {
-  const auto mark = request.target.find('?');
-  std::string_view path = request.target.substr(0, mark);
-  if (!path.starts_with(kRoot)) return no_such_resource();
-  path.remove_prefix(kRoot.size());
-  if (!path.empty() && path.front() != '/') return no_such_resource();
-  while (path.ends_with('/')) path.remove_suffix(1);
-
-  Call call{.method = request.method, .path = {}, .target = request.target, .query = {}};
-  if (!path.empty()) {
-    for (const auto part : split(path.substr(1), '/')) {
-      auto plain = decoded(part);
-      if (!plain) return refusal(400, "path: not percent-encoded");
-      call.path.push_back(std::move(*plain));
-    }
-  }
-  if (mark != request.target.npos) {
-    for (const auto argument : split(request.target.substr(mark + 1), '&')) {
-      const auto equals = argument.find('=');
-      auto key = decoded(argument.substr(0, equals));
-      auto value = decoded(equals == argument.npos ? "" : argument.substr(equals + 1));
-      if (!key || !value) return refusal(400, "query: not percent-encoded");
-      if (call.query.arguments.size() >= kMaxArguments)
-        return refusal(400, fmt::format("query: more than {} arguments", kMaxArguments));
-      call.query.arguments[std::move(*key)] = std::move(*value);
-    }
-  }
-  return resource(call);
+SystemAnswer ControlPages::answer(const SystemRequest& request) const {
+  const auto call = ControlCall::of(request);
+  if (!call) return refusal(call.error());
+  return resource(*call);
 }
 
-Answer ControlPages::resource(const Call& call) const {
+SystemAnswer ControlPages::resource(const ControlCall& call) const {
   const std::size_t depth = call.path.size();
   const std::string name = depth > 0 ? call.path[0] : "";
   if (name == "clients" && depth == 2 && call.method == "DELETE" && handlers_.kick)
@@ -153,7 +62,7 @@ Answer ControlPages::resource(const Call& call) const {
   if (name == "drain" && depth == 1 && handlers_.drain)
     return call.method == "POST" ? drain() : wrong_method("POST");
 
-  using Page = Answer (ControlPages::*)(const Call&) const;
+  using Page = SystemAnswer (ControlPages::*)(const ControlCall&) const;
   struct Entry {
     std::string_view name;
     bool given;
@@ -182,7 +91,7 @@ Answer ControlPages::resource(const Call& call) const {
   return no_such_resource();
 }
 
-Answer ControlPages::index() const {
+SystemAnswer ControlPages::index() const {
   struct Line {
     bool given;
     const char* name;
@@ -208,7 +117,7 @@ Answer ControlPages::index() const {
   return ok(*object);
 }
 
-Answer ControlPages::versions() const {
+SystemAnswer ControlPages::versions() const {
   int numbers[3] = {};
   std::istringstream parts{identity_.version};
   char dot = 0;
@@ -221,7 +130,7 @@ Answer ControlPages::versions() const {
   return one("data", data);
 }
 
-Answer ControlPages::summaries(const Call& call) const {
+SystemAnswer ControlPages::summaries(const ControlCall& call) const {
   const auto node = handlers_.node();
   if (!node) return refusal(node.error());
   const auto data = to_json(*node, identity_.version);
@@ -229,7 +138,7 @@ Answer ControlPages::summaries(const Call& call) const {
   return list(call, {.name = "data", .items = {data}, .total = std::nullopt});
 }
 
-Answer ControlPages::vhosts(const Call& call) const {
+SystemAnswer ControlPages::vhosts(const ControlCall& call) const {
   const auto all = handlers_.streams();
   if (!all) return refusal(all.error());
   auto items = vhosts_json(*all);
@@ -243,9 +152,9 @@ Answer ControlPages::vhosts(const Call& call) const {
   return refusal(404, "no such vhost");
 }
 
-Answer ControlPages::streams(const Call& call) const {
-  const auto start = call.query.number("start", 0, kMaxStart);
-  const auto count = call.query.number("count", kDefaultPage, kMaxPage);
+SystemAnswer ControlPages::streams(const ControlCall& call) const {
+  const auto start = call.number("start", 0, kMaxStart);
+  const auto count = call.number("count", kDefaultPage, kMaxPage);
   if (!start) return refusal(start.error());
   if (!count) return refusal(count.error());
   const auto all = handlers_.streams();
@@ -258,41 +167,43 @@ Answer ControlPages::streams(const Call& call) const {
         return one("stream", to_json(stream));
     return refusal(404, "no such stream");
   }
-  Listing listing{.name = "streams", .items = {}, .total = all->size()};
+  ControlListing listing{.name = "streams", .items = {}, .total = all->size()};
   for (std::size_t i = *start; i < all->size() && i - *start < *count; ++i)
     listing.items.push_back(to_json((*all)[i]));
   return list(call, std::move(listing));
 }
 
-Answer ControlPages::clients(const Call& call) const {
+SystemAnswer ControlPages::clients(const ControlCall& call) const {
   if (call.path.size() == 2) {
     const auto client = handlers_.client(call.path[1]);
     return client ? one("client", to_json(*client)) : refusal(client.error());
   }
-  const auto start = call.query.number("start", 0, kMaxStart);
-  const auto count = call.query.number("count", kDefaultPage, kMaxPage);
+  const auto start = call.number("start", 0, kMaxStart);
+  const auto count = call.number("count", kDefaultPage, kMaxPage);
   if (!start) return refusal(start.error());
   if (!count) return refusal(count.error());
-  const auto page = handlers_.clients(*start, *count, call.query.text("stream"));
+  const auto page = handlers_.clients(*start, *count, call.text("stream"));
   if (!page) return refusal(page.error());
-  Listing listing{.name = "clients", .items = {}, .total = page->total};
+  ControlListing listing{.name = "clients", .items = {}, .total = page->total};
   for (const SessionState& session : page->sessions) listing.items.push_back(to_json(session));
   return list(call, std::move(listing));
 }
 
-Answer ControlPages::kick(const Call& call) const { return done(handlers_.kick(call.path[1])); }
+SystemAnswer ControlPages::kick(const ControlCall& call) const {
+  return done(handlers_.kick(call.path[1]));
+}
 
-Answer ControlPages::routes(const Call& call) const {
+SystemAnswer ControlPages::routes(const ControlCall& call) const {
   // As RTMP names a stream: nothing is cut off that looks like a file's extension.
   std::string app = fmt::format("{}", fmt::join(call.path.begin() + 1, call.path.end() - 1, "/"));
-  if (call.query.has("vhost")) app += "?vhost=" + call.query.text("vhost");
+  if (call.has("vhost")) app += "?vhost=" + call.text("vhost");
   const auto name = stream_from_rtmp("", app, call.path.back());
   if (!name) return refusal(400, "stream: " + name.error().text);
   const auto route = handlers_.route(name->key());
   return route ? one("route", to_json(*route)) : refusal(route.error());
 }
 
-Answer ControlPages::upstreams(const Call& call) const {
+SystemAnswer ControlPages::upstreams(const ControlCall& call) const {
   const auto states = handlers_.upstreams();
   if (!states) return refusal(states.error());
   if (call.path.size() == 2) {
@@ -301,13 +212,12 @@ Answer ControlPages::upstreams(const Call& call) const {
     return found == states->end() ? refusal(404, "no upstream of that name")
                                   : one("upstream", to_json(*found));
   }
-  Listing listing{.name = "upstreams", .items = {}, .total = std::nullopt};
+  ControlListing listing{.name = "upstreams", .items = {}, .total = std::nullopt};
   for (const UpstreamState& state : *states) listing.items.push_back(to_json(state));
-  return list({.method = call.method, .path = call.path, .target = call.target, .query = {}},
-              std::move(listing));
+  return list(call, std::move(listing));
 }
 
-Answer ControlPages::change_upstream(const Call& call) const {
+SystemAnswer ControlPages::change_upstream(const ControlCall& call) const {
   if (call.path.size() == 2 && handlers_.remove_upstream)
     return call.method == "DELETE" ? done(handlers_.remove_upstream(call.path[1]))
                                    : wrong_method("GET, HEAD, DELETE");
@@ -319,89 +229,36 @@ Answer ControlPages::change_upstream(const Call& call) const {
   return done(handlers_.drain_upstream(call.path[1], verb == "drain"));
 }
 
-Answer ControlPages::drain() const {
+SystemAnswer ControlPages::drain() const {
   handlers_.drain();
   return done({});
 }
 
-Answer ControlPages::one(const std::string& name, const Object::Ptr& item) const {
+SystemAnswer ControlPages::one(const std::string& name, const Object::Ptr& item) const {
   auto object = identity_.begin();
   object->set(name, item);
   return ok(*object);
 }
 
-Answer ControlPages::done(const Result<void>& result) const {
+SystemAnswer ControlPages::done(const Result<void>& result) const {
   return result ? ok(*identity_.begin()) : refusal(result.error());
 }
 
-// ----------------------------------------------------------------------------------------- cluster
-
-namespace {
-
-Object::Ptr node_line(const std::string& id, const std::string& error) {
-  Object::Ptr line = new Object{Poco::JSON_PRESERVE_KEY_ORDER};
-  line->set("id", id);
-  line->set("ok", error.empty());
-  if (!error.empty()) line->set("error", valid_utf8(error));
-  return line;
-}
-
-// The items of an upstream's answer, or what is wrong with it.
-Result<std::vector<Object::Ptr>> items_of(const std::string& body, const std::string& name) {
-  try {
-    Poco::JSON::Parser parser;
-    parser.setDepth(ControlPages::kMaxDepth);
-    const Var root = parser.parse(body);
-    if (root.type() != typeid(Object::Ptr)) return fail(Errc::Protocol, "answer: no JSON object");
-    Object::Ptr answer = root.extract<Object::Ptr>();
-    if (answer->optValue<int>("code", -1) != 0) return fail(Errc::Protocol, "answer: code is not 0");
-    if (const auto single = answer->getObject(name)) return std::vector{single};
-    const auto array = answer->getArray(name);
-    if (!array) return fail(Errc::Protocol, fmt::format("answer: no field {}", name));
-    std::vector<Object::Ptr> items;
-    for (std::size_t i = 0; i < array->size(); ++i)
-      if (auto item = array->getObject(static_cast<unsigned>(i))) items.push_back(item);
-    return items;
-  } catch (const std::exception&) {
-    return fail(Errc::Protocol, "answer: not JSON");
-  }
-}
-
-}  // namespace
-
-Answer ControlPages::list(const Call& call, Listing listing) const {
+SystemAnswer ControlPages::list(const ControlCall& call, const ControlListing& listing) const {
   auto object = identity_.begin();
-  Array::Ptr items = new Array;
-  const bool cluster = call.cluster();
-  if (cluster && !handlers_.cluster) return refusal(404, "there is no cluster to be asked");
-  for (Object::Ptr item : listing.items) {
-    if (cluster) item->set("node", identity_.server);
-    items->add(item);
+  if (!call.cluster() || call.path[0] == "upstreams") {
+    listing.into(*object);
+    return ok(*object);
   }
-  if (cluster) {
-    const auto start = call.query.number("start", 0, kMaxStart).value_or(0);
-    const auto count = call.query.number("count", kDefaultPage, kMaxPage).value_or(kDefaultPage);
-    const auto answers = handlers_.cluster(
-        listing.total ? fmt::format("{}/{}?start={}&count={}", kRoot, call.path[0], start, count)
-                      : fmt::format("{}/{}", kRoot, call.path[0]));
-    if (!answers) return refusal(answers.error());
-    Array::Ptr nodes = new Array;
-    nodes->add(node_line(identity_.server, ""));
-    for (const ClusterAnswer& answer : *answers) {
-      auto theirs = answer.body
-                        ? items_of(*answer.body, listing.name)
-                        : Result<std::vector<Object::Ptr>>{std::unexpected(answer.body.error())};
-      nodes->add(node_line(answer.id, theirs ? "" : theirs.error().text));
-      if (!theirs) continue;
-      for (Object::Ptr item : *theirs) {
-        item->set("node", answer.id);
-        items->add(item);
-      }
-    }
-    object->set("nodes", nodes);
-  }
-  if (listing.total) object->set("total", *listing.total);
-  object->set(listing.name, items);
+  if (!handlers_.cluster) return refusal(404, "there is no cluster to be asked");
+  const auto start = call.number("start", 0, kMaxStart);
+  const auto count = call.number("count", kDefaultPage, kMaxPage);
+  if (!start || !count) return refusal(start ? count.error() : start.error());
+  std::string target = fmt::format("{}/{}", ControlCall::kRoot, call.path[0]);
+  if (listing.total) target += fmt::format("?start={}&count={}", *start, *count);
+  const auto answers = handlers_.cluster(target);
+  if (!answers) return refusal(answers.error());
+  listing.into(*object, identity_.server, *answers);
   return ok(*object);
 }
 

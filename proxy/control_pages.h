@@ -21,15 +21,15 @@
 // the handlers that change.
 //
 // Threading: constant after construction; any thread may ask, several at once.
-// Bounds: pages of kMaxPage; answers of upstreams as long as `cluster` lets them be, nested
-// kMaxDepth deep.
+// Bounds: pages of kMaxPage; answers of upstreams as long as `cluster` lets them be.
 #pragma once
 
 #include <functional>
 #include <vector>
 
+#include "proxy/control_call.h"
+#include "proxy/control_listing.h"
 #include "proxy/control_view.h"
-#include "proxy/system_answer.h"
 
 namespace weir {
 
@@ -59,7 +59,6 @@ class ControlPages {
  public:
   static constexpr std::size_t kDefaultPage = 10;  // as SRS
   static constexpr std::size_t kMaxPage = SessionDirectory::kMaxPage;
-  static constexpr int kMaxDepth = 32;
 
   ControlPages(NodeIdentity identity, ControlHandlers handlers)
       : identity_(std::move(identity)), handlers_(std::move(handlers)) {}
@@ -69,28 +68,24 @@ class ControlPages {
   }
 
   // REQUIRES: the path begins with /api/.
-  Answer answer(const SystemRequest& request) const;
+  SystemAnswer answer(const SystemRequest& request) const;
 
  private:
-  struct Query;
-  struct Call;
-  struct Listing;
-
-  Answer resource(const Call& call) const;
-  Answer index() const;
-  Answer versions() const;
-  Answer summaries(const Call& call) const;
-  Answer vhosts(const Call& call) const;
-  Answer streams(const Call& call) const;
-  Answer clients(const Call& call) const;
-  Answer kick(const Call& call) const;
-  Answer routes(const Call& call) const;
-  Answer upstreams(const Call& call) const;
-  Answer change_upstream(const Call& call) const;
-  Answer drain() const;
-  Answer list(const Call& call, Listing listing) const;
-  Answer one(const std::string& name, const Poco::JSON::Object::Ptr& item) const;
-  Answer done(const Result<void>& result) const;
+  SystemAnswer resource(const ControlCall& call) const;
+  SystemAnswer index() const;
+  SystemAnswer versions() const;
+  SystemAnswer summaries(const ControlCall& call) const;
+  SystemAnswer vhosts(const ControlCall& call) const;
+  SystemAnswer streams(const ControlCall& call) const;
+  SystemAnswer clients(const ControlCall& call) const;
+  SystemAnswer kick(const ControlCall& call) const;
+  SystemAnswer routes(const ControlCall& call) const;
+  SystemAnswer upstreams(const ControlCall& call) const;
+  SystemAnswer change_upstream(const ControlCall& call) const;
+  SystemAnswer drain() const;
+  SystemAnswer list(const ControlCall& call, const ControlListing& listing) const;
+  SystemAnswer one(const std::string& name, const Poco::JSON::Object::Ptr& item) const;
+  SystemAnswer done(const Result<void>& result) const;
 
   const NodeIdentity identity_;
   const ControlHandlers handlers_;

@@ -112,8 +112,10 @@ Result<RouteView> ControlView::route(const std::string& key) {
   if (found != all->end()) {
     view.upstream = std::move(*found);
   } else {
-    view.upstream.upstream =
-        std::make_shared<const Upstream>(Upstream{.id = id, .knowledge = Knowledge::Registered});
+    auto unknown = std::make_shared<Upstream>();
+    unknown->id = id;
+    unknown->knowledge = Knowledge::Registered;
+    view.upstream.upstream = std::move(unknown);
     view.upstream.alive = false;
   }
   return view;

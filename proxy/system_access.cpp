@@ -37,10 +37,11 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 SystemAccess::SystemAccess(std::string token)
     : token_(std::move(token)), loopback_(*CidrList::parse("loopback")) {}
 
-std::optional<Answer> SystemAccess::refuses(const SystemRequest& request, bool changes) const {
+std::optional<SystemAnswer> SystemAccess::refuses(const SystemRequest& request,
+                                                  bool changes) const {
   if (!token_.empty()) {
     if (equal_in_constant_time(bearer_of(request.authorization), token_)) return std::nullopt;
-    Answer answer = refusal(401, "api.token: the bearer token is missing or wrong");
+    SystemAnswer answer = refusal(401, "api.token: the bearer token is missing or wrong");
     answer.authenticate = R"(Bearer realm="weir")";
     return answer;
   }

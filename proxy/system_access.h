@@ -25,7 +25,7 @@ class SystemAccess {
   explicit SystemAccess(std::string token);
 
   // What to answer instead; nothing: it may go on.
-  std::optional<Answer> refuses(const SystemRequest& request, bool changes) const;
+  std::optional<SystemAnswer> refuses(const SystemRequest& request, bool changes) const;
 
  private:
   const std::string token_;

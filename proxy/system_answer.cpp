@@ -8,22 +8,22 @@ namespace weir {
 
 using Poco::JSON::Object;
 
-Answer ok(const Object& object) {
+SystemAnswer ok(const Object& object) {
   std::ostringstream text;
   object.stringify(text);
   return {.status = 200, .body = text.str()};
 }
 
-Answer refusal(int status, const std::string& why) {
+SystemAnswer refusal(int status, const std::string& why) {
   Object object{Poco::JSON_PRESERVE_KEY_ORDER};
   object.set("code", status);
   object.set("error", why);
-  Answer answer = ok(object);
+  SystemAnswer answer = ok(object);
   answer.status = status;
   return answer;
 }
 
-Answer refusal(const Error& why) {
+SystemAnswer refusal(const Error& why) {
   switch (why.code) {
     case Errc::Protocol: return refusal(400, why.text);
     case Errc::Denied: return refusal(403, why.text);
@@ -33,8 +33,8 @@ Answer refusal(const Error& why) {
   }
 }
 
-Answer wrong_method(std::string allow) {
-  Answer answer = refusal(405, fmt::format("only {} here", allow));
+SystemAnswer wrong_method(std::string allow) {
+  SystemAnswer answer = refusal(405, fmt::format("only {} here", allow));
   answer.allow = std::move(allow);
   return answer;
 }

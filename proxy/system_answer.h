@@ -23,7 +23,7 @@ struct SystemRequest {
   std::string origin{};  // of the web page that asks
 };
 
-struct Answer {
+struct SystemAnswer {
   int status = 200;
   std::string body{};
   std::string type = "application/json";
@@ -31,11 +31,11 @@ struct Answer {
   std::string authenticate{};  // how, when status is 401
 };
 
-Answer ok(const Poco::JSON::Object& object);
-Answer refusal(int status, const std::string& why);
+SystemAnswer ok(const Poco::JSON::Object& object);
+SystemAnswer refusal(int status, const std::string& why);
 // Protocol becomes 400, Denied 403, NotFound 404, Busy 409, everything else 503.
-Answer refusal(const Error& why);
-Answer wrong_method(std::string allow);
+SystemAnswer refusal(const Error& why);
+SystemAnswer wrong_method(std::string allow);
 
 // Who we are, as SRS would say it. `version` is MAJOR.MINOR.REVISION.
 struct NodeIdentity {

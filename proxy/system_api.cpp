@@ -41,7 +41,7 @@ constexpr std::chrono::seconds kIdle{2};  // between two requests of a connectio
 constexpr int kRequestsPerConnection = 16;
 
 // The body of a POST. Errors: a refusal.
-std::expected<std::string, Answer> read_body(HTTPServerRequest& request) {
+std::expected<std::string, SystemAnswer> read_body(HTTPServerRequest& request) {
   const bool chunked = request.getChunkedTransferEncoding();
   const bool sized = request.hasContentLength();
   if (chunked && sized)
@@ -72,7 +72,7 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
       : pages_(pages), visit_(visit) {}
 
   void handleRequest(HTTPServerRequest& request, HTTPServerResponse& response) override {
-    Answer answer;
+    SystemAnswer answer;
     bool body_read = false;
     try {
       visit_.answering();

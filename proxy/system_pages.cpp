@@ -8,7 +8,7 @@
 namespace weir {
 namespace {
 
-Answer well(const std::function<std::vector<std::string>()>& ask) {
+SystemAnswer well(const std::function<std::vector<std::string>()>& ask) {
   const auto reasons = ask ? ask() : std::vector<std::string>{};
   if (!reasons.empty()) return refusal(503, fmt::format("{}", fmt::join(reasons, "; ")));
   return {.status = 200, .body = R"({"code":0})"};
@@ -23,7 +23,7 @@ SystemPages::SystemPages(Identity identity, CidrList allow, Handlers handlers, s
       handlers_(std::move(handlers)),
       control_(identity_, handlers_.control) {}
 
-Answer SystemPages::answer(const Request& request, const BodyReader& read_body) const {
+SystemAnswer SystemPages::answer(const Request& request, const BodyReader& read_body) const {
   const auto path = request.target.substr(0, request.target.find('?'));
   if (path == "/api/v1/srs/register" && handlers_.registered) {
     if (request.method != "POST") return wrong_method("POST");
@@ -39,12 +39,12 @@ Answer SystemPages::answer(const Request& request, const BodyReader& read_body) 
   return page();
 }
 
-std::function<Answer()> SystemPages::page_at(std::string_view path) const {
+std::function<SystemAnswer()> SystemPages::page_at(std::string_view path) const {
   if (path == "/metrics" && handlers_.metrics) {
     return [this] {
-      return Answer{.status = 200,
-                    .body = handlers_.metrics(),
-                    .type = "text/plain; version=0.0.4; charset=utf-8"};
+      return SystemAnswer{.status = 200,
+                          .body = handlers_.metrics(),
+                          .type = "text/plain; version=0.0.4; charset=utf-8"};
     };
   }
   if (path == "/healthz") return [this] { return well(handlers_.unwell); };
@@ -52,7 +52,8 @@ std::function<Answer()> SystemPages::page_at(std::string_view path) const {
   return {};
 }
 
-Answer SystemPages::register_origin(const Request& request, const BodyReader& read_body) const {
+SystemAnswer SystemPages::register_origin(const Request& request,
+                                          const BodyReader& read_body) const {
   if (!allow_.contains(request.sender))
     return refusal(403, fmt::format("{} may not register: system.allow", request.sender));
   const auto body = read_body();

@@ -43,17 +43,17 @@ class SystemPages {
   using Request = SystemRequest;
 
   // Called once at most, when the request deserves it. The error is what to answer instead.
-  using BodyReader = std::function<std::expected<std::string, Answer>()>;
+  using BodyReader = std::function<std::expected<std::string, SystemAnswer>()>;
 
   // Who may register, and the token of the control API; empty: none.
   SystemPages(Identity identity, CidrList allow, Handlers handlers, std::string token = {});
 
   // Throws what a handler throws.
-  Answer answer(const Request& request, const BodyReader& read_body) const;
+  SystemAnswer answer(const Request& request, const BodyReader& read_body) const;
 
  private:
-  std::function<Answer()> page_at(std::string_view path) const;
-  Answer register_origin(const Request& request, const BodyReader& read_body) const;
+  std::function<SystemAnswer()> page_at(std::string_view path) const;
+  SystemAnswer register_origin(const Request& request, const BodyReader& read_body) const;
 
   const Identity identity_;
   const CidrList allow_;

@@ -1,5 +1,6 @@
 #include "common/http/server_connection.h"
 
+#include "common/sessions.h"
 #include "common/stream_key.h"
 
 namespace weir::http {

@@ -15,7 +15,7 @@
 #include <optional>
 
 #include "common/http/connection.h"
-#include "common/sessions.h"
+#include "common/live_session.h"
 
 namespace weir::http {
 

@@ -15,11 +15,12 @@ using Poco::JSON::Object;
 
 const NodeIdentity kSelf{"weir-1", "8dh3", "77", "1.2.34"};
 
-Answer ask(const ControlPages& pages, std::string_view target, std::string_view method = "GET") {
+SystemAnswer ask(const ControlPages& pages, std::string_view target,
+                 std::string_view method = "GET") {
   return pages.answer({.method = method, .target = target, .sender = "127.0.0.1"});
 }
 
-Object::Ptr json(const Answer& answer) {
+Object::Ptr json(const SystemAnswer& answer) {
   INFO(answer.body);
   CHECK(answer.status == 200);
   return Poco::JSON::Parser().parse(answer.body).extract<Object::Ptr>();

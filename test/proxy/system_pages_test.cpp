@@ -11,16 +11,17 @@ const SystemPages::Identity kSelf{"weir-1", "8dh3", "77", "1.2.34"};
 
 CidrList loopback() { return CidrList::parse("loopback").value(); }
 
-Answer get(const SystemPages& pages, std::string_view target, std::string_view method = "GET") {
+SystemAnswer get(const SystemPages& pages, std::string_view target,
+                 std::string_view method = "GET") {
   return pages.answer({.method = method, .target = target, .sender = "192.0.2.1"}, [] {
     return std::unexpected(refusal(500, "a page without a body read one"));
   });
 }
 
-Answer post(const SystemPages& pages, const std::string& body,
-            const std::string& sender = "127.0.0.1") {
+SystemAnswer post(const SystemPages& pages, const std::string& body,
+                  const std::string& sender = "127.0.0.1") {
   return pages.answer({.method = "POST", .target = "/api/v1/srs/register", .sender = sender},
-                      [&]() -> std::expected<std::string, Answer> { return body; });
+                      [&]() -> std::expected<std::string, SystemAnswer> { return body; });
 }
 
 constexpr const char* kBeat =
@@ -38,7 +39,7 @@ TEST_CASE("a heartbeat is taken and answered with our pid", "[system_pages]") {
     taken = registration;
     return {};
   });
-  const Answer answer = post(pages, kBeat);
+  const SystemAnswer answer = post(pages, kBeat);
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"code":0,"pid":"77"})");
   CHECK(taken.server == "o");
@@ -61,9 +62,9 @@ TEST_CASE("only allowed addresses register, and others' bodies are not read", "[
   const auto pages = registering([](const Registration&) -> Result<void> { return {}; });
   CHECK(post(pages, kBeat, "::ffff:127.0.0.1").status == 200);
   CHECK(post(pages, kBeat, "192.0.2.1").status == 403);
-  const Answer unread = pages.answer(
+  const SystemAnswer unread = pages.answer(
       {.method = "POST", .target = "/api/v1/srs/register", .sender = "192.0.2.1"},
-      []() -> std::expected<std::string, Answer> { throw std::runtime_error("read"); });
+      []() -> std::expected<std::string, SystemAnswer> { throw std::runtime_error("read"); });
   CHECK(unread.status == 403);
 }
 
