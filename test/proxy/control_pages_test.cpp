@@ -199,10 +199,12 @@ TEST_CASE("a route is looked up by app and stream, as RTMP names them", "[contro
   handlers.route = [&](const std::string& key) -> Result<RouteView> {
     asked = key;
     if (key != "__defaultVhost__/live/cam.flv") return fail(Errc::NotFound, "nobody knows");
-    return RouteView{.key = key,
-                     .upstream = {.upstream = std::make_shared<const Upstream>(configured("a", 3))},
-                     .known_by = "node",
-                     .sessions = {{"a", 2}}};
+    RouteView view;
+    view.key = key;
+    view.upstream.upstream = std::make_shared<const Upstream>(configured("a", 3));
+    view.known_by = "node";
+    view.sessions = {{"a", 2}};
+    return view;
   };
   const ControlPages pages{kSelf, handlers};
   const auto route = json(ask(pages, "/api/v1/routes/live/cam.flv"))->getObject("route");
