@@ -234,6 +234,7 @@ Task<void> HttpExchange::upload() {
 }
 
 Task<void> HttpExchange::relay(http::Response response) {
+  if (auto* session = client_.session()) session->set_upstream(upstream_of_->id);
   if (response.status == 101) {
     co_await relay_upgrade(std::move(response));
     co_return;
