@@ -82,6 +82,7 @@ TEST_CASE("the version is told in SRS's shape", "[system_pages]") {
 TEST_CASE("upstreams are listed with their state", "[system_pages]") {
   UpstreamState state{.upstream = std::make_shared<const Upstream>(configured("a", 3)),
                       .ejected_for = std::chrono::milliseconds{1500},
+                      .probes = Probes::Up,
                       .routes = 2,
                       .streams = 1,
                       .failures = 4,
@@ -89,9 +90,10 @@ TEST_CASE("upstreams are listed with their state", "[system_pages]") {
   const SystemPages pages{kSelf, loopback(), {.upstreams = [&] { return std::vector{state}; }}};
   CHECK(get(pages, "/api/v1/upstreams").body ==
         R"({"code":0,"server":"weir-1","service":"8dh3","pid":"77","upstreams":[{"id":"a",)"
-        R"("service":"","pid":"","device_id":"","host":"a.example","configured":true,"weight":3,)"
-        R"("alive":true,"drained":false,"ejected":true,"ejected_ms":1500,"routes":2,"streams":1,)"
-        R"("failures":4,"ejections":1,"rtmp":["a.example:1935"],"http":[],"api":[],)"
+        R"("service":"","pid":"","device_id":"","host":"a.example","zone":"",)"
+        R"("configured":true,"weight":3,"alive":true,"drained":false,"probes":"up",)"
+        R"("ejected":true,"ejected_ms":1500,"routes":2,"streams":1,"failures":4,)"
+        R"("ejections":1,"rtmp":["a.example:1935"],"http":[],"api":[],)"
         R"("webrtc":[],"srt":[],"rtsp":[]}]})");
 }
 
