@@ -267,7 +267,10 @@ int run(const Config& config) {
                          Clock::now());
     });
   Routing routing(loops[0], router_of(config), metrics,
-                  sharing_of(config, node, reached_at(config, ports)));
+                  sharing_of(config, node, reached_at(config, ports)), health_check_of(config));
+  if (!config.text("state.path").empty() && !edge && config.text("state.backend") == "memory")
+    routing.keep_state(std::make_unique<StateKeeper>(config.text("state.path"), metrics),
+                       config.duration("route.expire"));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
                       static_cast<std::size_t>(config.integer("limits.per_address")));
   auto connections =

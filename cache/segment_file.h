@@ -19,8 +19,8 @@
 
 #include <unordered_set>
 
-#include "cache/lmdb_file.h"
 #include "cache/object_tier.h"
+#include "common/lmdb_file.h"
 
 namespace weir {
 
