@@ -24,7 +24,7 @@ class ProxyNode {
   };
   struct Options {
     RtmpRelayOptions rtmp;
-    HttpRelayOptions http{.origin_tokens = true};
+    HttpRelayOptions http{.naming = {.on = true}};
   };
 
   // REQUIRES: the loops run, and outlive this.

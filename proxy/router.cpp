@@ -60,8 +60,10 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
     const UpstreamPtr home = registry_.find(stored->upstream)->upstream;
     routes_->touch(key, now);
     if (!excluded(home->id)) {
-      if (home->speaks(protocol)) return Route{home, protocol};
-      if (in_session(key, home->id)) {
+      const bool held = in_session(key, home->id);
+      if (home->speaks(protocol))
+        return Route{.upstream = home, .protocol = protocol, .held = held};
+      if (held) {
         return fail(Errc::Unavailable, fmt::format("the stream is at {}, which has no {} endpoint",
                                                    home->id, name(protocol)));
       }
@@ -83,10 +85,12 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
   if (stored) routes_->erase(key);
   const auto claimed = routes_->claim(key, chosen->id, chosen->generation(), now);
   if (!claimed) return fail(Errc::Unavailable, claimed.error().text);
-  if (in_session(key, claimed->upstream)) routes_->hold(key, claimed->upstream);
+  const bool held = in_session(key, claimed->upstream);
+  if (held) routes_->hold(key, claimed->upstream);
   // A store that others share may know that somebody was first.
   const Registry::Entry* first = registry_.find(claimed->upstream);
-  if (first && first->upstream->speaks(protocol)) return Route{first->upstream, protocol};
+  if (first && first->upstream->speaks(protocol))
+    return Route{.upstream = first->upstream, .protocol = protocol, .held = held};
   return Route{chosen, protocol};
 }
 
