@@ -60,9 +60,9 @@ Task<Result<HttpAnswer>> HttpCall::ask() {
     const Route asked = *route;
     auto answered = co_await ask_at(std::move(*route));
     if (!answered) {
-      const bool ends = !may_repeat() || answered.error().code == Errc::Cancelled;
+      const bool ends = answered.error().code == Errc::Cancelled || (talked_ && !may_repeat());
       if (ends) co_return std::unexpected(answered.error());
-      last = answered.error();
+      if (talked_) last = answered.error();
       continue;
     }
     const int status = now_.response.status;
@@ -90,6 +90,7 @@ Task<Result<void>> HttpCall::ask_at(Route route) {
   const bool plain = !http::is_websocket_upgrade(question_.request);
   now_.upstream = route.upstream;
   now_.named = route.named;
+  talked_ = false;
   auto pooled = plain && may_repeat() ? context_.pool.take(route.endpoints()) : std::nullopt;
   if (pooled) {
     context_.reused.add();
@@ -113,6 +114,7 @@ void HttpCall::use(std::unique_ptr<http::ClientConnection> connection, Endpoint 
 
 // With what belongs to this origin alone.
 Task<Result<void>> HttpCall::talk() {
+  talked_ = true;
   http::Request request = question_.request;
   bool released = false;
   if (question_.needs_host) request.headers.set("Host", to_string(now_.endpoint));

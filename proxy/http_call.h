@@ -109,7 +109,8 @@ class HttpCall {
   Question question_;
   HttpTalk* const talk_;
   Dialer dialer_;
-  HttpAnswer now_;  // of the origin that is asked now
+  HttpAnswer now_;       // of the origin that is asked now
+  bool talked_ = false;  // it has been connected
 };
 
 }  // namespace weir
