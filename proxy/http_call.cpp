@@ -174,6 +174,8 @@ Task<Result<void>> bind_playlist(HttpAnswer& answer, Deadline deadline) {
     if (piece) text += as_text(*piece);
   }
   auto bound = bind_playlist(text, *answer.binding, answer.response.headers);
+  answer.binding.reset();
+  answer.begun = true;
   if (bound)
     text = std::move(*bound);
   else

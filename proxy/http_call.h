@@ -39,6 +39,7 @@ struct HttpAnswer {
   std::string id;                          // X-Request-Id
   http::BodyFraming framing;               // of the body, as it is to be passed on
   std::string beginning;                   // of the body: what has been read of it already
+  bool begun = false;                      // it has been read from
   bool named = false;                      // the request chose the origin, not the stream's route
   std::optional<PlaylistBinding> binding;  // for bind_playlist()
 };

@@ -170,7 +170,7 @@ Task<void> HttpExchange::relay() {
   const PumpOptions options{.idle = relay_.options_.origin_idle,
                             .stall = relay_.options_.stall,
                             .tally = &relay_.tallies_.bytes_to_clients};
-  const bool content_alone = unchunk || answer_.binding;
+  const bool content_alone = unchunk || answer_.begun;
   auto pumping = content_alone ? upstream_->pump_content(client_.socket(), options, std::move(head))
                                : upstream_->pump_body(client_.socket(), options, std::move(head));
   auto end = co_await pumping;
