@@ -41,7 +41,9 @@ std::optional<HttpHit::Answer> HttpHit::answer(http::ServerConnection& client,
   const HttpFreshness freshness = object.freshness();
   const milliseconds age = object.age(now);
   const bool fresh = reuse_of(freshness, age, {}) == HttpReuse::Fresh;
-  if (!fresh || !object.body()->complete() || has_no_content(object.status())) return std::nullopt;
+  // An error may mean that the name is a live stream's.
+  const bool whole = object.body()->complete() && !has_no_content(object.status());
+  if (!fresh || !whole || object.status() >= 400) return std::nullopt;
   auto reader = object.body()->read(0);
   if (!reader) return std::nullopt;
 

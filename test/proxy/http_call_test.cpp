@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "test/proxy/http_relay_rig.h"
