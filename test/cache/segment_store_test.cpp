@@ -297,7 +297,7 @@ TEST_CASE("what is erased by its beginning is gone at once and after a restart",
   for (const bool restarted : {false, true}) {
     Metrics metrics("test");
     Loop loop;
-    auto body = [](Loop& on, const std::string& path, Metrics& told, bool again) -> Task<void> {
+    auto body = [](const std::string& path, Metrics& told, bool again) -> Task<void> {
       SegmentStore store(options_for(path), told);
       if (!again) {
         for (int i = 0; i < 1000; ++i) store.put("h/a/" + std::to_string(i), fresh("a", 100));
@@ -314,6 +314,6 @@ TEST_CASE("what is erased by its beginning is gone at once and after a restart",
         CHECK(there == content_of(std::string(1, key[2]), 100));
       }
     };
-    test::run(loop, body(loop, folder.path(), metrics, restarted));
+    test::run(loop, body(folder.path(), metrics, restarted));
   }
 }
