@@ -56,6 +56,13 @@ std::optional<http::StaticFiles> open_files(const Config& config) {
   return std::move(*files);
 }
 
+OriginNaming edge_naming(const Config& config) {
+  std::vector<std::string> ids;
+  for (const auto& section : config.upstreams())
+    if (section.http) ids.push_back(section.name);
+  return OriginNaming::among(ids);
+}
+
 EdgeOptions edge_options(const Config& config, const std::string& node,
                          const http::StaticFiles* files) {
   EdgeOptions options;
@@ -89,6 +96,7 @@ EdgeOptions edge_options(const Config& config, const std::string& node,
   options.window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack"));
   options.rtmp = rtmp_limits(config);
   options.dial = dial_options(config);
+  options.naming = edge_naming(config);
   options.cache_memory = config.size("cache.memory");
   options.cache.node_id = node;
   options.cache.object_max = config.size("cache.object_max");
@@ -127,6 +135,7 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
                   .limits = {},
                   .dial = dial_options(config)};
   options.http.node_id = node;
+  options.http.max_hops = options.rtmp.max_hops;
   options.http.files = files;
   options.http.dial = dial_options(config);
   options.http.stall = config.duration("viewer.stall_timeout");

@@ -12,9 +12,7 @@
 // Playlists and manifests alone are read, so that whatever they lead to comes from the same origin
 // (playlist_relay.h).
 //
-// Another origin is tried only while nothing has been answered: after a refused or timed out
-// connect always, else for safe methods without a body. An origin that is slow or hangs up without
-// an answer is passed over, not ejected: any client can ask for what makes it so.
+// Which origin is asked, and when another one is: http_call.h.
 //
 // Threading: one relay per loop. It must outlive what it serves.
 // Bounds: per connection those of http::Connection and pump(), and HttpPoolLimits.
@@ -31,6 +29,7 @@ namespace weir {
 
 struct HttpRelayOptions {
   std::string node_id = "weir";  // in Via and CDN-Loop: a token or host[:port]
+  int max_hops = 8;              // nodes that a request may have passed before this one
   DialOptions dial = {};
   milliseconds blocking_reply_timeout{20'000};  // for an LL-HLS blocking reload (_HLS_msn)
   milliseconds origin_idle{60'000};             // an origin may be silent for so long inside a body
@@ -40,7 +39,7 @@ struct HttpRelayOptions {
   HttpPoolLimits pool = {};
   bool cors = false;  // Access-Control-Allow-Origin: * where the origin says nothing
   const http::StaticFiles* files = nullptr;  // go before any origin
-  bool origin_tokens = false;  // URIs of playlists name their origin, requests are sent there
+  OriginNaming naming = {};  // URIs of playlists name their origin, requests are sent there
 };
 
 struct HttpRelayTallies {
@@ -62,7 +61,9 @@ class HttpRelay {
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
   // For those who ask the same origins for themselves.
-  HttpCall::Context calls() { return {loop_, routing_, resolver_, pool_, options_.dial}; }
+  HttpCall::Context calls() {
+    return {loop_, routing_, resolver_, pool_, options_.dial, options_.naming, tallies_.reused};
+  }
 
  private:
   friend class HttpExchange;

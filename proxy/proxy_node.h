@@ -26,7 +26,7 @@ class ProxyNode {
   };
   struct Options {
     RtmpRelayOptions rtmp;
-    HttpRelayOptions http{.origin_tokens = true};
+    HttpRelayOptions http{.naming = {.on = true}};
     RtspRelayOptions rtsp;
   };
 

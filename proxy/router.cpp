@@ -72,8 +72,10 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
     const UpstreamPtr home = registry_.find(stored->upstream)->upstream;
     routes_.touch(key, now);
     if (!excluded(home->id)) {
-      if (home->speaks(protocol)) return Route{home, protocol};
-      if (in_session(key, home->id)) {
+      const bool held = in_session(key, home->id);
+      if (home->speaks(protocol))
+        return Route{.upstream = home, .protocol = protocol, .held = held};
+      if (held) {
         return fail(Errc::Unavailable, fmt::format("the stream is at {}, which has no {} endpoint",
                                                    home->id, name(protocol)));
       }
@@ -96,7 +98,8 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
   if (stays) return Route{chosen, protocol, false};
   const auto moved = lead(key, *chosen, now);
   if (!moved) return fail(Errc::Unavailable, moved.error().text);
-  return Route{.upstream = chosen, .protocol = protocol, .made = true};
+  return Route{
+      .upstream = chosen, .protocol = protocol, .made = true, .held = in_session(key, chosen->id)};
 }
 
 // The stream's route leads to `upstream` from now on.

@@ -71,6 +71,7 @@ struct Route {
   bool remembered = true;  // false: only tried, the stream's route leads elsewhere
   bool named = false;      // the request named it: the stream's route was not asked
   bool made = false;       // by this request: the stream had none that led anywhere
+  bool held = false;       // sessions of the stream run there
 
   // In the order to try them; never empty.
   const std::vector<Endpoint>& endpoints() const { return upstream->at(protocol); }

@@ -206,6 +206,23 @@ TEST_CASE("a confirmed route is held by the sessions that run there already", "[
   CHECK(cluster.ask("k", 1000) == real);
 }
 
+TEST_CASE("who asks is told whether sessions of the stream run where it is sent", "[router]") {
+  Router router;
+  REQUIRE(router.configure(configured("a")));
+  const auto held = [&](int now) {
+    const auto route = router.route("k", Protocol::Rtmp, at(now));
+    REQUIRE(route);
+    return route->held;
+  };
+  CHECK_FALSE(held(0));
+  router.opened("k", "a");
+  CHECK(held(1));
+  router.failed("k", "a", Errc::Refused, at(2));  // the route is lost, the session is not
+  CHECK(held(10));
+  router.closed("k", "a", at(11));
+  CHECK_FALSE(held(12));
+}
+
 TEST_CASE("a stream whose route was lost goes back to where its sessions run", "[router]") {
   Cluster cluster;
   for (int i = 0; i < 20; ++i) {
