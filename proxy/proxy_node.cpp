@@ -34,6 +34,15 @@ struct ProxyNode::PerLoop {
     ticket.reset();
   }
 
+  Task<void> serve_webrtc(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
+    return webrtc->serve(std::move(client), std::move(ticket));
+  }
+
+  void open_webrtc(WebrtcPort::Context context, int udp) {
+    webrtc = std::make_unique<WebrtcPort>(context, udp);
+    http_relay.offer_webrtc(context.directory, options.whip);
+  }
+
   Loop& loop;
   const Options& options;
   Routing& routing;
@@ -42,12 +51,16 @@ struct ProxyNode::PerLoop {
   HttpRelay http_relay;
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
+  std::unique_ptr<WebrtcPort> webrtc;
+  std::unique_ptr<Listener> webrtc_tcp;
   std::vector<Metrics::Sample> samples;
 };
 
 ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
                      Metrics& metrics, const Ports& ports)
-    : loops_(loops), options_(std::move(options)) {
+    : loops_(loops),
+      options_(std::move(options)),
+      webrtc_(options_.webrtc_sessions, options_.webrtc_store, metrics) {
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     const auto index = static_cast<std::size_t>(loop.index());
@@ -59,7 +72,11 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     };
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
+    if (!ports.webrtc_udp.empty())
+      part.open_webrtc({loop, routing, webrtc_, admission, metrics}, ports.webrtc_udp[index]);
+    part.webrtc_tcp = serve(ports.webrtc_tcp, &PerLoop::serve_webrtc);
   });
+  loops[0].post([this, &loops] { loops[0].spawn(webrtc_.run(loops[0])); });
 }
 
 void ProxyNode::stop_accepting() {
@@ -67,6 +84,8 @@ void ProxyNode::stop_accepting() {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
     part.rtmp.reset();
     part.http.reset();
+    part.webrtc_tcp.reset();
+    if (part.webrtc) part.webrtc->stop_accepting();
   });
 }
 
