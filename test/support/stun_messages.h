@@ -34,8 +34,7 @@ inline ByteBuffer stun_message(const StunOptions& options = {}) {
   for (std::size_t i = 8; i < stun::kHeader; ++i) message[i] = static_cast<std::uint8_t>(i);
   if (!options.username.empty()) add_attribute(message, 0x0006, as_bytes(options.username));
   if (options.use_candidate) add_attribute(message, 0x0025, {});
-  if (options.integrity)
-    add_attribute(message, 0x0008, stun::integrity(message, options.password));
+  if (options.integrity) add_attribute(message, 0x0008, stun::integrity(message, options.password));
   if (options.fingerprint) {
     // The length counts the FINGERPRINT, RFC 8489 14.7.
     store_be16(message.data() + 2, static_cast<std::uint32_t>(message.size() - 20 + 8));
