@@ -94,6 +94,12 @@ WebrtcEntryPtr WebrtcDirectory::find(std::string_view username) const {
   return found == entries_.end() || found->second->ended ? nullptr : found->second;
 }
 
+std::vector<Address> WebrtcDirectory::media_of(std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? std::vector<Address>{} : found->second->session.media;
+}
+
 bool WebrtcDirectory::may_look_up(std::string_view username, Clock::time_point now) {
   unknown_.Increment();
   if (store_ == nullptr || username.empty()) return false;

@@ -75,6 +75,8 @@ class WebrtcDirectory {
   Task<Result<void>> announce(Loop& loop, WebrtcSession session);
 
   WebrtcEntryPtr find(std::string_view username) const;
+  // Where a session's media goes; empty for one that is not known here.
+  std::vector<Address> media_of(std::string_view id) const;
   // Whether to ask the store for a name that find() does not know; it counts as asked.
   bool may_look_up(std::string_view username, Clock::time_point now);
   // What another proxy has made; null when none has.

@@ -13,6 +13,15 @@ constexpr int kChecksBeforeNext = 4;
 // One refusal may be of a packet that was sent while the origin restarted its socket.
 constexpr int kRefusalsBeforeEnd = 3;
 
+constexpr milliseconds kAfterGoodbye{10'000};
+
+// An alert under keys (RFC 6347 4.1: content type, version, epoch): nearly always close_notify. Who
+// can write to us from a client's address can forge it, so it ends nothing by itself.
+bool is_goodbye(ByteView packet) {
+  constexpr std::uint8_t kAlert = 21;
+  return packet.size() > 13 && packet[0] == kAlert && load_be16(packet.data() + 3) != 0;
+}
+
 Tally& packets(Metrics& metrics, const char* direction) {
   return metrics.tally("weir_webrtc_packets_total", "WebRTC packets relayed.",
                        {{"direction", direction}});
@@ -106,6 +115,7 @@ bool WebrtcPath::take(ByteView packet) {
 
 void WebrtcPath::take_check(ByteView packet) {
   checked_ = context_.buffers.loop().now();
+  goodbye_.reset();
   entry_->hear(checked_);
   if (!heard_origin_ && unanswered_++ >= kChecksBeforeNext) try_next_address();
   relay(packet);
@@ -114,6 +124,7 @@ void WebrtcPath::take_check(ByteView packet) {
 void WebrtcPath::relay(ByteView packet) {
   context_.tallies.packets_to_origins.add();
   context_.tallies.bytes_to_origins.add(packet.size());
+  if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
   origin_->send(packet);
 }
 
@@ -123,10 +134,8 @@ void WebrtcPath::try_next_address() {
   if (media.size() < 2) return;
   address_ = (address_ + 1) % media.size();
   // What cannot be reached at all is passed over after as many checks as any other.
-  if (media[address_].family() == origin_->local().family())
-    (void)origin_->reconnect(media[address_]);
-  else if (auto fd = UdpSocket::connect(media[address_]))
-    use_socket(*fd);
+  auto fd = UdpSocket::connect(media[address_]);
+  if (fd) use_socket(*fd);
 }
 
 void WebrtcPath::use_socket(int fd) {
@@ -139,6 +148,7 @@ void WebrtcPath::received(const UdpPeer&, std::span<std::uint8_t> packet) {
   refusals_ = 0;
   context_.tallies.packets_to_clients.add();
   context_.tallies.bytes_to_clients.add(packet.size());
+  if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
   deliver(packet);
 }
 
@@ -150,6 +160,7 @@ void WebrtcPath::refused() {
 }
 
 bool WebrtcPath::over(Clock::time_point now) const {
+  if (goodbye_ && now - *goodbye_ > kAfterGoodbye) return true;
   return entry_->ended || refusals_ >= kRefusalsBeforeEnd ||
          now - checked_ > WebrtcDirectory::kSilence;
 }

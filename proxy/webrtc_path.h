@@ -70,7 +70,7 @@ class WebrtcPath : private UdpHandler {
   // A check that is_check_of() the entry's session.
   void take_check(ByteView packet);
 
-  // Silent, ended, or given up by the origin.
+  // Silent, ended, given up by the origin, or without a check after a DTLS close.
   bool over(Clock::time_point now) const;
   Clock::time_point checked() const { return checked_; }
 
@@ -96,6 +96,7 @@ class WebrtcPath : private UdpHandler {
   bool heard_origin_ = false;
   int refusals_ = 0;  // in a row
   Clock::time_point checked_;
+  std::optional<Clock::time_point> goodbye_;  // since the last check
 };
 
 }  // namespace weir

@@ -113,7 +113,8 @@ void WebrtcPort::bind(const UdpPeer& from, ByteView check, const WebrtcEntryPtr&
     }
     paths_.erase(known);  // a port that a NAT has given to somebody else
   }
-  auto ticket = accepting_ && make_room(*entry) ? context_.admission.admit(from.address) : nullptr;
+  const bool welcome = accepting_ || entry->paths > 0;
+  auto ticket = welcome && make_room(*entry) ? context_.admission.admit(from.address) : nullptr;
   if (ticket == nullptr) return tallies_.unbound.add();
   auto path = std::make_unique<UdpPath>(paths(), entry, std::move(ticket), udp_, from);
   auto opened = path->open();

@@ -44,7 +44,7 @@ class WebrtcPort final : private UdpHandler, private Timer {
   // The whole life of a TCP connection.
   Task<void> serve(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket);
 
-  // No new paths; those there are go on.
+  // No new sessions; those there are go on.
   void stop_accepting() { accepting_ = false; }
 
  private:

@@ -2,12 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
-
-#include "common/io/udp_peer.h"
 #include "common/log.h"
 #include "proxy/hop_mark.h"
-#include "proxy/host_addresses.h"
 #include "proxy/http_forwarding.h"
 #include "proxy/problem_response.h"
 #include "proxy/whip_json.h"
@@ -16,15 +12,8 @@ namespace weir {
 
 namespace {
 
-// RFC 8839 5.1.2.1: type preference, local preference, component; over UDP first.
-constexpr std::uint32_t kUdpPreference = 126;
-constexpr std::uint32_t kTcpPreference = 90;
 constexpr std::uint16_t kDiscard = 9;
-constexpr std::size_t kMaxCandidates = 8;
-
-std::uint32_t priority(std::uint32_t preference, std::size_t index) {
-  return preference << 24 | static_cast<std::uint32_t>(65535 - index) << 8 | 255;
-}
+constexpr std::uint32_t kHostPriority = 2130706431;  // RFC 8839 5.1.2.1
 
 int status_for(Errc why) {
   switch (why) {
@@ -201,7 +190,7 @@ Task<Result<http::Response>> WhipExchange::ask_over(Protocol protocol) {
 Task<Result<http::Response>> WhipExchange::ask_one() {
   const sdp::Candidate nobody{.address = Address::of_socket(origin_->socket().fd()).host(),
                               .port = kDiscard,
-                              .priority = priority(kUdpPreference, 0)};
+                              .priority = kHostPriority};
   std::string body = body_;
   switch (whip_.body) {
     case WhipRequest::Body::None: break;
@@ -273,70 +262,18 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
                         .upstream = upstream_->id,
                         .checks = checks_of(ice->credentials, client_ice_),
                         .media = {}};
-  session.media = co_await media_of(*ice);
+  const Deadline deadline = context_.loop.in(context_.options.dial.connect_timeout);
+  session.media = co_await media_addresses(context_.resolver, *upstream_, *ice, deadline);
+  if (session.media.empty()) session.media = context_.directory.media_of(session_);
   if (!session.checks.empty() && !session.media.empty() && !session_.empty()) {
     auto known = co_await context_.directory.announce(context_.loop, std::move(session));
     if (!known) co_return std::unexpected(refusal_of(known.error(), 503));
   } else if (request_.method == "POST") {
     co_return http::refuse(502, Errc::Protocol, "an answer without ICE credentials or addresses");
   }
-  auto ours = co_await our_candidates();
+  const Address reached = Address::of_socket(client_.socket().fd());
+  auto ours = co_await own_candidates(context_.resolver, context_.options, reached, deadline);
   co_return sdp::with_candidates(sdp, ours);
-}
-
-// Where the configuration or a heartbeat says the origin takes media, then where its answer does.
-Task<std::vector<Address>> WhipExchange::media_of(const sdp::Ice& answer) {
-  std::vector<Address> media;
-  const auto add = [&media](const Address& address) {
-    const auto same = [&](const Address& known) { return same_address(known, address); };
-    if (media.size() < WebrtcSession::kMaxMedia && std::ranges::none_of(media, same))
-      media.push_back(address);
-  };
-  const Deadline deadline = context_.loop.in(context_.options.dial.connect_timeout);
-  for (const Endpoint& endpoint : upstream_->at(Protocol::Webrtc)) {
-    auto found = co_await context_.resolver.resolve(endpoint.host, endpoint.port, deadline);
-    if (found) std::ranges::for_each(*found, add);
-  }
-  for (const sdp::Candidate& candidate : answer.candidates) {
-    if (candidate.tcp) continue;
-    auto address = Address::parse(candidate.address, candidate.port);
-    if (address) add(*address);
-  }
-  co_return std::move(media);
-}
-
-Task<std::vector<sdp::Candidate>> WhipExchange::our_candidates() {
-  const WhipOptions& options = context_.options;
-  std::vector<Address> addresses;
-  const Deadline deadline = context_.loop.in(options.dial.connect_timeout);
-  for (const Endpoint& endpoint : options.candidates) {
-    const std::uint16_t port = endpoint.port != 0 ? endpoint.port : options.media_port;
-    auto found = co_await context_.resolver.resolve(endpoint.host, port, deadline);
-    if (found) addresses.insert(addresses.end(), found->begin(), found->end());
-  }
-  if (options.candidates.empty()) {
-    // Where this client reached us is the best guess.
-    addresses = host_addresses();
-    addresses.insert(addresses.begin(), Address::of_socket(client_.socket().fd()));
-    for (Address& address : addresses) address.set_port(options.media_port);
-  }
-  std::vector<sdp::Candidate> ours;
-  const auto add = [&](const Address& address, std::uint32_t preference, bool tcp) {
-    const sdp::Candidate candidate{.address = address.host(),
-                                   .port = address.port(),
-                                   .priority = priority(preference, ours.size()),
-                                   .tcp = tcp};
-    const auto same = [&](const sdp::Candidate& known) {
-      return known.address == candidate.address && known.port == candidate.port && known.tcp == tcp;
-    };
-    if (ours.size() < kMaxCandidates * 2 && std::ranges::none_of(ours, same))
-      ours.push_back(candidate);
-  };
-  if (addresses.size() > kMaxCandidates) addresses.resize(kMaxCandidates);
-  for (const Address& address : addresses) add(address, kUdpPreference, false);
-  if (options.tcp)
-    for (const Address& address : addresses) add(address, kTcpPreference, true);
-  co_return std::move(ours);
 }
 
 Task<bool> WhipExchange::refuse(int status, std::string why) {

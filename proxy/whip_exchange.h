@@ -17,19 +17,10 @@
 #include "common/http/server_connection.h"
 #include "proxy/http_call.h"
 #include "proxy/webrtc_directory.h"
+#include "proxy/whip_addresses.h"
 #include "proxy/whip_request.h"
 
 namespace weir {
-
-struct WhipOptions {
-  std::string node_id = "weir";
-  DialOptions dial = {};
-  milliseconds write_timeout{10'000};
-  std::vector<Endpoint> candidates =
-      {};                        // what clients are told; port 0: media_port; empty: this host
-  std::uint16_t media_port = 0;  // of listen.webrtc
-  bool tcp = true;               // candidates over TCP too
-};
 
 class WhipExchange {
  public:
@@ -60,8 +51,6 @@ class WhipExchange {
 
   Task<http::Parsed<std::string>> answer_for_client(http::Response& response, std::string body);
   Task<http::Parsed<std::string>> take_answer(std::string sdp);
-  Task<std::vector<Address>> media_of(const sdp::Ice& answer);
-  Task<std::vector<sdp::Candidate>> our_candidates();
   Task<bool> refuse(int status, std::string why);
   Task<bool> send(std::string bytes);
 

@@ -1,11 +1,12 @@
 #include "common/io/udp_socket.h"
 
-#include <netinet/udp.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "common/io/udp_control.h"
 
 namespace weir {
 
@@ -13,91 +14,6 @@ namespace {
 
 constexpr std::uint16_t kNone = 0xffff;
 constexpr std::size_t kRunsPerCall = 64;
-// Room for the address a packet was sent to and for the size of its run's packets.
-constexpr std::size_t kControl = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));
-
-struct alignas(cmsghdr) Control {
-  std::array<std::uint8_t, kControl> bytes;
-};
-
-bool is_any(const in6_addr& address) { return IN6_IS_ADDR_UNSPECIFIED(&address); }
-
-in6_addr mapped(const in_addr& v4) {
-  in6_addr address{};
-  address.s6_addr[10] = address.s6_addr[11] = 0xff;
-  std::memcpy(address.s6_addr + 12, &v4, sizeof(v4));
-  return address;
-}
-
-template <class T>
-T value_of(const cmsghdr& field) {
-  T value{};
-  std::memcpy(&value, CMSG_DATA(&field), sizeof(value));
-  return value;
-}
-
-struct Arrived {
-  in6_addr local{};
-  std::size_t segment = 0;  // 0: one packet
-};
-
-Arrived read_control(msghdr& message) {
-  Arrived arrived;
-  for (cmsghdr* field = CMSG_FIRSTHDR(&message); field != nullptr;
-       field = CMSG_NXTHDR(&message, field)) {
-    if (field->cmsg_level == SOL_UDP && field->cmsg_type == UDP_GRO)
-      arrived.segment = static_cast<std::size_t>(std::max(value_of<int>(*field), 0));
-    if (field->cmsg_level == IPPROTO_IPV6 && field->cmsg_type == IPV6_PKTINFO)
-      arrived.local = value_of<in6_pktinfo>(*field).ipi6_addr;
-    if (field->cmsg_level == IPPROTO_IP && field->cmsg_type == IP_PKTINFO)
-      arrived.local = mapped(value_of<in_pktinfo>(*field).ipi_spec_dst);
-  }
-  return arrived;
-}
-
-// Writes the fields of one message to send, one behind the other.
-class ControlWriter {
- public:
-  ControlWriter(msghdr& message, Control& control) : message_(message), control_(control) {
-    message_.msg_control = nullptr;
-    message_.msg_controllen = 0;
-  }
-
-  template <class T>
-  void add(int level, int type, const T& value) {
-    auto* field = reinterpret_cast<cmsghdr*>(control_.bytes.data() + message_.msg_controllen);
-    std::memset(field, 0, CMSG_SPACE(sizeof(T)));
-    field->cmsg_level = level;
-    field->cmsg_type = type;
-    field->cmsg_len = CMSG_LEN(sizeof(T));
-    std::memcpy(CMSG_DATA(field), &value, sizeof(T));
-    message_.msg_control = control_.bytes.data();
-    message_.msg_controllen += CMSG_SPACE(sizeof(T));
-  }
-
-  void add_local(const in6_addr& local, bool v6) {
-    if (is_any(local)) return;
-    if (v6) {
-      add(IPPROTO_IPV6, IPV6_PKTINFO, in6_pktinfo{.ipi6_addr = local, .ipi6_ifindex = 0});
-    } else {
-      in_pktinfo info{};
-      std::memcpy(&info.ipi_spec_dst, local.s6_addr + 12, sizeof(info.ipi_spec_dst));
-      add(IPPROTO_IP, IP_PKTINFO, info);
-    }
-  }
-
- private:
-  msghdr& message_;
-  Control& control_;
-};
-
-void address_message(msghdr& message, const UdpPeer& to) {
-  message = {};
-  if (to.address.port() == 0) return;  // connected
-  message.msg_name = const_cast<sockaddr*>(to.address.raw());
-  message.msg_namelen = to.address.length();
-}
-
 Result<int> failed(int fd, const std::string& what) {
   const std::string why = std::strerror(errno);
   const Errc code = errno == ECONNREFUSED || errno == ENETUNREACH || errno == EHOSTUNREACH
@@ -157,11 +73,6 @@ UdpSocket::~UdpSocket() {
   ::close(fd_);
 }
 
-Result<void> UdpSocket::reconnect(const Address& to) {
-  if (::connect(fd_, to.raw(), to.length()) == 0) return {};
-  return std::unexpected(failed(-1, "cannot send to " + to.text()).error());
-}
-
 void UdpSocket::on_ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) send_backlog();
   if ((events & (EPOLLIN | EPOLLERR)) != 0) receive();
@@ -178,7 +89,7 @@ void UdpSocket::receive() {
 bool UdpSocket::receive_batch(const bool& gone) {
   std::array<mmsghdr, kBatch> messages;
   std::array<iovec, kBatch> slots;
-  std::array<Control, kBatch> controls;
+  std::array<udp::Control, kBatch> controls;
   std::array<sockaddr_in6, kBatch> names;
   const std::size_t wanted = std::min(kBatch, buffers_.free_slots());
   for (std::size_t i = 0; i < wanted; ++i) {
@@ -190,7 +101,7 @@ bool UdpSocket::receive_batch(const bool& gone) {
                            .msg_iov = &slots[i],
                            .msg_iovlen = 1,
                            .msg_control = controls[i].bytes.data(),
-                           .msg_controllen = kControl,
+                           .msg_controllen = udp::kControl,
                            .msg_flags = 0};
   }
   const int count = ::recvmmsg(fd_, messages.data(), static_cast<unsigned>(wanted), 0, nullptr);
@@ -203,7 +114,7 @@ bool UdpSocket::receive_batch(const bool& gone) {
   buffers_.used_slots_ += received;
   for (std::size_t i = 0; i < received; ++i) {
     msghdr& message = messages[i].msg_hdr;
-    const auto arrived = read_control(message);
+    const auto arrived = udp::read_control(message);
     const UdpPeer from{
         .address = Address::of(reinterpret_cast<sockaddr*>(&names[i]), message.msg_namelen),
         .local = arrived.local};
@@ -285,7 +196,7 @@ void UdpSocket::flush() {
 // Sends from `run` on and moves it to the first that was not sent.
 UdpSocket::Sent UdpSocket::send_runs(std::uint16_t& run) {
   std::array<mmsghdr, kRunsPerCall> messages;
-  std::array<Control, kRunsPerCall> controls;
+  std::array<udp::Control, kRunsPerCall> controls;
   std::array<iovec, UdpBuffers::kMaxPieces> pieces;
   std::size_t used = 0;
   std::size_t count = 0;
@@ -293,13 +204,13 @@ UdpSocket::Sent UdpSocket::send_runs(std::uint16_t& run) {
     const UdpBuffers::Run& each = buffers_.runs_[at];
     msghdr& message = messages[count].msg_hdr;
     messages[count].msg_len = 0;
-    address_message(message, each.to);
+    udp::address_message(message, each.to);
     message.msg_iov = &pieces[used];
     for (std::uint16_t piece = each.first_piece; piece != kNone;
          piece = buffers_.pieces_[piece].next)
       pieces[used++] = buffers_.pieces_[piece].bytes;
     message.msg_iovlen = static_cast<std::size_t>(&pieces[0] + used - message.msg_iov);
-    ControlWriter control(message, controls[count]);
+    udp::ControlWriter control(message, controls[count]);
     control.add_local(each.to.local, v6_);
     if (each.packets > 1) control.add(SOL_UDP, UDP_SEGMENT, each.segment);
     at = each.next;
@@ -346,12 +257,12 @@ void UdpSocket::send_singly(std::uint16_t run) {
 
 bool UdpSocket::transmit(const UdpPeer& to, ByteView packet, int& error) const {
   msghdr message;
-  Control control;
+  udp::Control control;
   iovec bytes{const_cast<std::uint8_t*>(packet.data()), packet.size()};
-  address_message(message, to);
+  udp::address_message(message, to);
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
-  ControlWriter(message, control).add_local(to.local, v6_);
+  udp::ControlWriter(message, control).add_local(to.local, v6_);
   const bool sent = ::sendmsg(fd_, &message, 0) >= 0;
   error = sent ? 0 : errno;
   return sent;

@@ -55,8 +55,6 @@ class UdpSocket final : private Watcher {
   void send(const UdpPeer& to, ByteView packet);
   // To the peer of a connected socket.
   void send(ByteView packet) { send(UdpPeer{}, packet); }
-  // Another peer from now on, for a connected socket. Errors: Refused, System.
-  Result<void> reconnect(const Address& to);
 
   // Packets that the kernel did not take and that found no room.
   std::uint64_t dropped() const { return dropped_; }

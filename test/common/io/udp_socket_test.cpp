@@ -74,23 +74,18 @@ TEST_CASE("a wildcard socket answers IPv4 and IPv6 from the address that was ask
   test::run(loop, body(loop));
 }
 
-TEST_CASE("a connected socket hears that nobody listens there, and can go elsewhere", "[udp]") {
+TEST_CASE("a connected socket hears that nobody listens there", "[udp]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     UdpBuffers buffers(on);
     Collector server(on);
     Collector client(on);
-    auto port = open_at(buffers, "127.0.0.1", server);
     auto gone = open_at(buffers, "127.0.0.1", server);
     const Address nobody = gone->local();
     gone.reset();
     auto session = connect_to(buffers, nobody, client);
     session->send(as_bytes("anybody?"));
     co_await wait_for_refusal(on, client);
-    REQUIRE(session->reconnect(port->local()));
-    session->send(as_bytes("you then"));
-    co_await wait_for(on, server, 1);
-    CHECK(server.packets.front() == "you then");
   };
   test::run(loop, body(loop));
 }
