@@ -140,9 +140,13 @@ std::string media_line(std::string_view line) {
 // RFC 8866 5.2: the last three words are network type, address type and address.
 std::string origin_line(std::string_view line) {
   std::string_view left = line.substr(2);
-  const std::string_view user = next_word(left);
-  const std::string_view session = next_word(left);
-  const std::string_view version = next_word(left);
+  const auto word = [&left] {
+    const std::string_view next = next_word(left);
+    return next.empty() ? "0" : next;  // or ours would be taken for it
+  };
+  const std::string_view user = word();
+  const std::string_view session = word();
+  const std::string_view version = word();
   return fmt::format("o={} {} {} {}", user, session, version, kNowhere);
 }
 
