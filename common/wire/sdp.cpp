@@ -125,6 +125,9 @@ Result<void> check(std::string_view text) {
                         (*line)[0] <= 'z' &&
                         line->find_first_of(std::string_view("\r\0", 2)) == std::string_view::npos;
     if (!formed) return fail(Errc::Protocol, "not a session description");
+    std::string_view media = line->starts_with("m=") ? line->substr(2) : "media port";
+    const bool whole = !next_word(media).empty() && !next_word(media).empty();
+    if (!whole) return fail(Errc::Protocol, "a media line without a port");
   }
   return {};
 }

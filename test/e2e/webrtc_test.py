@@ -56,9 +56,8 @@ class WebRtc(scene.SceneTest):
         return json.loads(request(self.port, "GET", "/state")[2])
 
     def page(self, name, role, path, **more):
-        page = Page(
-            self.scene, name, "webrtc_page.html", role=role, url=f"http://127.0.0.1:{self.proxies[0].http}{path}", **more
-        )
+        url = f"http://127.0.0.1:{self.proxies[0].http}{path}"
+        page = Page(self.scene, name, "webrtc_page.html", role=role, url=url, **more)
         self.addCleanup(page.close)
         return page
 
@@ -89,10 +88,11 @@ class WebRtc(scene.SceneTest):
         return request(self.proxies[proxy].http, "POST", path, body, headers={**SDP, **(headers or {})})
 
     def test_signalling_passes_as_it_is_but_for_addresses(self):
-        status, headers, answer = self.post("/rtc/v1/whip/?app=live&stream=a", headers={"Authorization": "Bearer x"})
+        path, secret = "/rtc/v1/whip/?app=live&stream=a", {"Authorization": "Bearer x"}
+        status, headers, answer = self.post(path, headers=secret)
         self.assertEqual(201, status, answer)
         asked = self.state()["requests"][-1]
-        self.assertEqual("/rtc/v1/whip/?app=live&stream=a", asked["target"])
+        self.assertEqual(path, asked["target"])
         self.assertEqual("Bearer x", asked["headers"]["Authorization"])
         self.assertNotIn("198.51.100.7", asked["body"])
         candidates = [line for line in answer.decode().splitlines() if line.startswith("a=candidate:")]
@@ -102,7 +102,8 @@ class WebRtc(scene.SceneTest):
         self.assertIn(f" 127.0.0.1 {media} typ host tcptype passive", candidates[1])
         self.assertEqual('<stun:192.0.2.1>; rel="ice-server"', headers["Link"])
         self.assertRegex(headers["ETag"], '^"[0-9a-f]{12}"$')
-        self.assertRegex(headers["Location"], r"^/session/[0-9a-f]{12}\?weir_o=[a-z2-7]{13}&weir_s=[0-9a-f]{16}$")
+        mapped = r"^/session/[0-9a-f]{12}\?weir_o=[a-z2-7]{13}&weir_s=[0-9a-f]{16}$"
+        self.assertRegex(headers["Location"], mapped)
 
         # Any proxy takes what follows.
         fragment = "a=ice-ufrag:cLnT\r\na=ice-pwd:aClientsPasswordOf22++\r\nm=audio 9 X 0\r\na=mid:0\r\n"

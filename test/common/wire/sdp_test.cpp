@@ -108,7 +108,8 @@ TEST_CASE("credentials out of the specification's bounds are refused", "[sdp]") 
 }
 
 TEST_CASE("what is no description is refused", "[sdp]") {
-  for (const char* text : {"hello", "<html>\r\n", "v=0\r\n=x\r\n", "v=0\r\na", "V=0\r\n"})
+  for (const char* text :
+       {"hello", "<html>\r\n", "v=0\r\n=x\r\n", "v=0\r\na", "V=0\r\n", "m=\r\n", "m=audio\r\n"})
     CHECK(sdp::read_ice(text).error().code == Errc::Protocol);
   CHECK(sdp::read_ice(std::string("v=0\r\ns=a\0b\r\n", 12)).error().code == Errc::Protocol);
   CHECK(sdp::read_ice("")->credentials.empty());
