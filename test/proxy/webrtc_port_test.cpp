@@ -53,6 +53,7 @@ struct Proxy {
   WebrtcPort port;
 };
 
+// It outlives the run: messages to its routing are under way until then.
 struct Rig {
   explicit Rig(Loop& on) : loop(on), buffers(on), origin(on), proxy(on, &store), other(on, &store) {
     origin_socket = open_at(buffers, "127.0.0.1", origin);
@@ -91,8 +92,8 @@ Task<void> pass(Loop& loop, UdpSocket& socket, Collector& client, std::string pa
 
 TEST_CASE("a signed check opens the way for media, both ways", "[webrtc]") {
   Loop loop;
-  auto body = [](Loop& on) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
     co_await rig.announce("a");
     Collector client(on);
     auto socket = connect_to(rig.buffers, rig.proxy.address, client);
@@ -103,14 +104,14 @@ TEST_CASE("a signed check opens the way for media, both ways", "[webrtc]") {
     CHECK(rig.proxy.dropped("unbound") == "1");
     CHECK(rig.proxy.admission.connections() == 1);
   };
-  test::run(loop, body(loop));
+  test::run(loop, body(loop, all));
 }
 
 TEST_CASE("what is not signed with the session's password is never relayed or answered",
           "[webrtc]") {
   Loop loop;
-  auto body = [](Loop& on) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
     co_await rig.announce("a");
     Collector client(on);
     Collector stranger(on);
@@ -132,14 +133,14 @@ TEST_CASE("what is not signed with the session's password is never relayed or an
     CHECK(rig.proxy.dropped("unsigned") == "2");
     CHECK(rig.origin.packets.size() == 2);
   };
-  test::run(loop, body(loop));
+  test::run(loop, body(loop, all));
 }
 
 TEST_CASE("a client that changes its address goes on, and its ports may serve another",
           "[webrtc]") {
   Loop loop;
-  auto body = [](Loop& on) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
     co_await rig.announce("a");
     co_await rig.announce("b");
     Collector client(on);
@@ -153,13 +154,13 @@ TEST_CASE("a client that changes its address goes on, and its ports may serve an
     co_await pass(on, *socket, client, check_named("bor:cl"));
     CHECK(rig.proxy.admission.connections() == 2);
   };
-  test::run(loop, body(loop));
+  test::run(loop, body(loop, all));
 }
 
 TEST_CASE("another proxy goes on with a session that it never saw", "[webrtc]") {
   Loop loop;
-  auto body = [](Loop& on) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
     for (int i = 0; i < 100; ++i) co_await rig.announce("s" + std::to_string(i));
     std::vector<std::unique_ptr<Collector>> clients;
     std::vector<std::unique_ptr<UdpSocket>> sockets;
@@ -174,13 +175,13 @@ TEST_CASE("another proxy goes on with a session that it never saw", "[webrtc]") 
     CHECK(rig.store.asked == 100);
     CHECK(rig.other.directory.size() == 100);
   };
-  test::run(loop, body(loop));
+  test::run(loop, body(loop, all));
 }
 
 TEST_CASE("the next address of the origin is tried when one is silent", "[webrtc]") {
   Loop loop;
-  auto body = [](Loop& on) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
     Collector silent(on);
     auto nobody = open_at(rig.buffers, "127.0.0.1", silent);
     std::vector<Address> media{nobody->local(), rig.origin_socket->local()};
@@ -198,13 +199,13 @@ TEST_CASE("the next address of the origin is tried when one is silent", "[webrtc
     CHECK(silent.packets.size() == 4);
     co_await pass(on, *socket, client, kMore);
   };
-  test::run(loop, body(loop));
+  test::run(loop, body(loop, all));
 }
 
 TEST_CASE("a goodbye ends the paths of a session", "[webrtc]") {
   Loop loop;
-  auto body = [](Loop& on) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
     co_await rig.announce("a");
     Collector client(on);
     auto socket = connect_to(rig.buffers, rig.proxy.address, client);
@@ -217,7 +218,7 @@ TEST_CASE("a goodbye ends the paths of a session", "[webrtc]") {
     CHECK(rig.proxy.directory.find("aor:cl") == nullptr);
     CHECK(rig.store.values.empty());
   };
-  test::run(loop, body(loop));
+  test::run(loop, body(loop, all));
 }
 
 TEST_CASE("over TCP, packets come with their length, whatever pieces they come in", "[webrtc]") {
@@ -228,8 +229,8 @@ TEST_CASE("over TCP, packets come with their length, whatever pieces they come i
                static_cast<std::uint32_t>(packet.size()));
     return frame + packet;
   };
-  auto body = [](Loop& on, std::string check, std::string media) -> Task<void> {
-    Rig rig(on);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig, std::string check, std::string media) -> Task<void> {
     co_await rig.announce("a");
     auto ends = socket_pair(on);
     on.spawn(rig.proxy.port.serve(std::move(ends[0]), nullptr));
@@ -253,5 +254,5 @@ TEST_CASE("over TCP, packets come with their length, whatever pieces they come i
       REQUIRE(slept);
     }
   };
-  test::run(loop, body(loop, framed(check_named("aor:cl")), framed(kMedia)));
+  test::run(loop, body(loop, all, framed(check_named("aor:cl")), framed(kMedia)));
 }
