@@ -37,9 +37,10 @@ struct Proxy {
   // The sum of a counter's series with that label.
   std::string metric(const std::string& series) const {
     const std::string text = metrics.text();
-    const auto at = text.find(series + " ");
+    const auto at = text.find("\n" + series + " ");  // at the start of a line: no HELP
     REQUIRE(at != std::string::npos);
-    return text.substr(at + series.size() + 1, text.find('\n', at) - at - series.size() - 1);
+    const auto begin = at + series.size() + 2;
+    return text.substr(begin, text.find('\n', begin) - begin);
   }
   std::string dropped(const std::string& reason) const {
     return metric("weir_webrtc_dropped_total{reason=\"" + reason + "\"}");
@@ -234,20 +235,20 @@ TEST_CASE("over TCP, packets come with their length, whatever pieces they come i
     co_await rig.announce("a");
     auto ends = socket_pair(on);
     on.spawn(rig.proxy.port.serve(std::move(ends[0]), nullptr));
-    const std::string all = check + media + media;
+    const std::string whole = check + media + media;
     std::string got;
-    for (const char byte : all) {
+    for (const char byte : whole) {
       const std::uint8_t one = static_cast<std::uint8_t>(byte);
       const ByteView piece(&one, 1);
       auto sent = co_await ends[1]->write(piece, on.in(5s));
       REQUIRE(sent);
     }
-    while (got.size() < all.size()) {
+    while (got.size() < whole.size()) {
       auto read = co_await ends[1]->read(on.scratch(), on.in(5s));
       REQUIRE(read);
       got += as_text(on.scratch().first(*read));
     }
-    CHECK(got == all);
+    CHECK(got == whole);
     ends[1]->close();
     while (on.spawned() > 1) {
       auto slept = co_await weir::sleep(on, 5ms);
