@@ -116,8 +116,26 @@ EdgeOptions edge_options(const Config& config, const std::string& node,
   return options;
 }
 
+using OpenPorts = ProxyNode::Ports;
+
+OpenPorts open_ports(const Config& config, std::size_t workers) {
+  OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
+                  .http = open_tcp("listen.http", config.listen("listen.http"), workers),
+                  .rtsp = {},
+                  .webrtc_udp = {},
+                  .webrtc_tcp = {}};
+  if (config.text("role") != "proxy") return ports;
+  ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
+  const auto webrtc = config.listen("listen.webrtc");
+  if (!webrtc) return ports;
+  ports.webrtc_udp = open_udp("listen.webrtc", webrtc, workers);
+  if (config.boolean("webrtc.tcp"))
+    ports.webrtc_tcp = open_tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc), workers);
+  return ports;
+}
+
 ProxyNode::Options proxy_options(const Config& config, const std::string& node,
-                                 const http::StaticFiles* files) {
+                                 const http::StaticFiles* files, const OpenPorts& ports) {
   ProxyNode::Options options;
   options.rtmp = {.node_id = node,
                   .max_hops = static_cast<int>(config.integer("edge.max_hops")),
@@ -141,14 +159,18 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
   options.http.stall = config.duration("viewer.stall_timeout");
   options.http.times.head = config.duration("http.head_timeout");
   options.http.limits.head = config.size("http.max_head");
+  options.whip.node_id = node;
+  options.whip.dial = dial_options(config);
+  if (!ports.webrtc_udp.empty()) options.whip.media_port = endpoint_of(ports.webrtc_udp, {}).port;
+  options.whip.tcp = config.boolean("webrtc.tcp");
+  for (const auto text : http::split_list(config.text("webrtc.candidates"))) {
+    auto endpoint = parse_endpoint(text, "");
+    if (!endpoint) throw ConfigError("webrtc.candidates: " + endpoint.error().text);
+    options.whip.candidates.push_back(std::move(*endpoint));
+  }
+  options.webrtc_sessions = static_cast<std::size_t>(config.integer("webrtc.max_sessions"));
   return options;
 }
-
-struct OpenPorts {
-  std::vector<int> rtmp;
-  std::vector<int> http;
-  std::vector<int> rtsp;
-};
 
 // Where others reach this node.
 EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
@@ -160,6 +182,7 @@ EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
   };
   add(Protocol::Rtmp, "listen.rtmp", ports.rtmp);
   add(Protocol::Http, "listen.http", ports.http);
+  add(Protocol::Rtsp, "listen.rtsp", ports.rtsp);
   return table;
 }
 
@@ -261,11 +284,7 @@ int run(const Config& config) {
   const auto files = open_files(config);
   const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
-  const OpenPorts ports{
-      .rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-      .http = open_tcp("listen.http", config.listen("listen.http"), workers),
-      .rtsp = edge ? std::vector<int>()
-                   : open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers)};
+  const OpenPorts ports = open_ports(config, workers);
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
@@ -308,8 +327,8 @@ int run(const Config& config) {
                                    metrics, EdgeNode::Ports{ports.rtmp, ports.http});
   else
     proxy_node =
-        std::make_unique<ProxyNode>(loops, proxy_options(config, node, served), routing, admission,
-                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http, ports.rtsp});
+        std::make_unique<ProxyNode>(loops, proxy_options(config, node, served, ports), routing,
+                                    admission, metrics, ports);
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
   not_ready = nullptr;
   print_welcome(config, ports);

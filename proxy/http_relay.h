@@ -24,6 +24,7 @@
 #include "common/http/static_files.h"
 #include "common/metrics.h"
 #include "proxy/http_call.h"
+#include "proxy/whip_exchange.h"
 
 namespace weir {
 
@@ -58,6 +59,11 @@ class HttpRelay {
   // The whole life of a client's connection.
   Task<void> serve(std::unique_ptr<Socket> client);
 
+  // WebRTC signalling is relayed with our media addresses from now on. REQUIRES: both outlive this.
+  void offer_webrtc(WebrtcDirectory& directory, const WhipOptions& options) {
+    whip_.emplace(loop_, routing_, resolver_, directory, options);
+  }
+
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
   // For those who ask the same origins for themselves.
@@ -68,12 +74,16 @@ class HttpRelay {
  private:
   friend class HttpExchange;
 
+  enum class Went { On, Closed, NotTaken };
+  Task<Went> signal(http::ServerConnection& client, http::Request& request);
+
   Loop& loop_;
   Routing& routing_;
   Resolver& resolver_;
   HttpRelayOptions options_;
   HttpRelayTallies tallies_;
   HttpUpstreamPool pool_;
+  std::optional<WhipExchange::Context> whip_;
 };
 
 }  // namespace weir
