@@ -6,7 +6,8 @@
 //     http://127.0.0.1:8080/live/cam.flv                 ┘
 //     rtmp://host/live?vhost=a.org/cam                   ┐
 //     rtmp://a.org/live, stream cam                      ├─►  a.org/live/cam
-//     http://A.ORG/live/cam.m3u8                         ┘
+//     http://A.ORG/live/cam.m3u8                         │
+//     srt, streamid #!::h=a.org,r=live/cam               ┘
 //
 // The rules
 // - vhost: the first non-empty `vhost=` argument, else `domain=`, else the host. Lower case,
@@ -17,6 +18,7 @@
 //   Repeated, leading and (RTMP only) trailing slashes are dropped, and Flash's `_definst_`.
 // - arguments are no part of the key. They travel upstream as they came, the app's before the
 //   stream's. They may hang on app, stream or tcUrl; `app?vhost=x/stream` and `app...vhost...x` too.
+// - SRT: a stream named without an app is of the app `live`.
 // - RTMP names are taken raw; HTTP paths are percent-decoded once and lose their extension.
 // - refused (Protocol): "..", a segment ".", `\`, control bytes; in HTTP paths `%2f`, `%3f` and bad
 //   escapes.
@@ -63,6 +65,9 @@ Result<StreamName> stream_from_rtmp(std::string_view tc_url, std::string_view ap
 // From the Host header (may be empty) and a request target in origin form, "/app/stream.flv?args".
 // Errors: as above.
 Result<HttpStream> stream_from_http(std::string_view host_header, std::string_view target);
+
+// From a streamid's host (may be empty) and resource, "app/stream?args". Errors: as above.
+Result<StreamName> stream_from_srt(std::string_view host, std::string_view resource);
 
 // The ways back: each names the same stream when it is read again. `host_port` stands for the
 // default vhost.
