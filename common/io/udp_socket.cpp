@@ -1,0 +1,400 @@
+#include "common/io/udp_socket.h"
+
+#include <netinet/udp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace weir {
+
+namespace {
+
+constexpr std::uint16_t kNone = 0xffff;
+constexpr std::size_t kRunsPerCall = 64;
+// Room for the address a packet was sent to and for the size of its run's packets.
+constexpr std::size_t kControl = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));
+
+struct alignas(cmsghdr) Control {
+  std::array<std::uint8_t, kControl> bytes;
+};
+
+bool is_any(const in6_addr& address) { return IN6_IS_ADDR_UNSPECIFIED(&address); }
+
+in6_addr mapped(const in_addr& v4) {
+  in6_addr address{};
+  address.s6_addr[10] = address.s6_addr[11] = 0xff;
+  std::memcpy(address.s6_addr + 12, &v4, sizeof(v4));
+  return address;
+}
+
+template <class T>
+T value_of(const cmsghdr& field) {
+  T value{};
+  std::memcpy(&value, CMSG_DATA(&field), sizeof(value));
+  return value;
+}
+
+struct Arrived {
+  in6_addr local{};
+  std::size_t segment = 0;  // 0: one packet
+};
+
+Arrived read_control(msghdr& message) {
+  Arrived arrived;
+  for (cmsghdr* field = CMSG_FIRSTHDR(&message); field != nullptr;
+       field = CMSG_NXTHDR(&message, field)) {
+    if (field->cmsg_level == SOL_UDP && field->cmsg_type == UDP_GRO)
+      arrived.segment = static_cast<std::size_t>(std::max(value_of<int>(*field), 0));
+    if (field->cmsg_level == IPPROTO_IPV6 && field->cmsg_type == IPV6_PKTINFO)
+      arrived.local = value_of<in6_pktinfo>(*field).ipi6_addr;
+    if (field->cmsg_level == IPPROTO_IP && field->cmsg_type == IP_PKTINFO)
+      arrived.local = mapped(value_of<in_pktinfo>(*field).ipi_spec_dst);
+  }
+  return arrived;
+}
+
+// Writes the fields of one message to send, one behind the other.
+class ControlWriter {
+ public:
+  ControlWriter(msghdr& message, Control& control) : message_(message), control_(control) {
+    message_.msg_control = nullptr;
+    message_.msg_controllen = 0;
+  }
+
+  template <class T>
+  void add(int level, int type, const T& value) {
+    auto* field = reinterpret_cast<cmsghdr*>(control_.bytes.data() + message_.msg_controllen);
+    std::memset(field, 0, CMSG_SPACE(sizeof(T)));
+    field->cmsg_level = level;
+    field->cmsg_type = type;
+    field->cmsg_len = CMSG_LEN(sizeof(T));
+    std::memcpy(CMSG_DATA(field), &value, sizeof(T));
+    message_.msg_control = control_.bytes.data();
+    message_.msg_controllen += CMSG_SPACE(sizeof(T));
+  }
+
+  void add_local(const in6_addr& local, bool v6) {
+    if (is_any(local)) return;
+    if (v6) {
+      add(IPPROTO_IPV6, IPV6_PKTINFO, in6_pktinfo{.ipi6_addr = local, .ipi6_ifindex = 0});
+    } else {
+      in_pktinfo info{};
+      std::memcpy(&info.ipi_spec_dst, local.s6_addr + 12, sizeof(info.ipi_spec_dst));
+      add(IPPROTO_IP, IP_PKTINFO, info);
+    }
+  }
+
+ private:
+  msghdr& message_;
+  Control& control_;
+};
+
+void address_message(msghdr& message, const UdpPeer& to) {
+  message = {};
+  if (to.address.port() == 0) return;  // connected
+  message.msg_name = const_cast<sockaddr*>(to.address.raw());
+  message.msg_namelen = to.address.length();
+}
+
+Result<int> failed(int fd, const std::string& what) {
+  const std::string why = std::strerror(errno);
+  const Errc code = errno == ECONNREFUSED || errno == ENETUNREACH || errno == EHOSTUNREACH
+                        ? Errc::Refused
+                        : Errc::System;
+  if (fd >= 0) ::close(fd);
+  return fail(code, what + ": " + why);
+}
+
+void set_udp_options(int fd) {
+  const int on = 1;
+  const int size = UdpSocket::kBuffer;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+  if (UdpOffload::probed().coalescing) setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+}
+
+}  // namespace
+
+Result<int> UdpSocket::open(const Address& at, Sharing sharing) {
+  const std::string what = "cannot receive at " + at.text();
+  const int fd = ::socket(at.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed(fd, what);
+  const int on = 1;
+  const int off = 0;
+  const bool v6 = at.family() == AF_INET6;
+  if (sharing == Sharing::Port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  if (v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+  if (::bind(fd, at.raw(), at.length()) != 0) return failed(fd, what);
+  set_udp_options(fd);
+  if (v6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+  else
+    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+  return fd;
+}
+
+Result<int> UdpSocket::connect(const Address& to) {
+  const std::string what = "cannot send to " + to.text();
+  const int fd = ::socket(to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed(fd, what);
+  if (::connect(fd, to.raw(), to.length()) != 0) return failed(fd, what);
+  set_udp_options(fd);
+  return fd;
+}
+
+UdpSocket::UdpSocket(UdpBuffers& buffers, int fd, UdpHandler& handler)
+    : buffers_(buffers), handler_(handler), fd_(fd), v6_(local().family() == AF_INET6) {
+  buffers_.loop().add(fd_, EPOLLIN, *this);
+}
+
+UdpSocket::~UdpSocket() {
+  *gone_ = true;
+  std::erase(buffers_.waiting_, this);
+  std::erase(buffers_.refused_, this);
+  buffers_.loop().remove(fd_, *this);
+  ::close(fd_);
+}
+
+Result<void> UdpSocket::reconnect(const Address& to) {
+  if (::connect(fd_, to.raw(), to.length()) == 0) return {};
+  return std::unexpected(failed(-1, "cannot send to " + to.text()).error());
+}
+
+void UdpSocket::on_ready(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) send_backlog();
+  if ((events & (EPOLLIN | EPOLLERR)) != 0) receive();
+}
+
+void UdpSocket::receive() {
+  buffers_.loop().at_turn_end(buffers_);
+  const auto gone = gone_;
+  for (int i = 0; i < kBatches; ++i)
+    if (!receive_batch(*gone)) break;
+}
+
+// Whether there may be more, for a socket that is still there.
+bool UdpSocket::receive_batch(const bool& gone) {
+  std::array<mmsghdr, kBatch> messages;
+  std::array<iovec, kBatch> slots;
+  std::array<Control, kBatch> controls;
+  std::array<sockaddr_in6, kBatch> names;
+  const std::size_t wanted = std::min(kBatch, buffers_.free_slots());
+  for (std::size_t i = 0; i < wanted; ++i) {
+    const auto slot = buffers_.slot(buffers_.used_slots_ + i);
+    slots[i] = {.iov_base = slot.data(), .iov_len = slot.size()};
+    messages[i] = {};
+    messages[i].msg_hdr = {.msg_name = &names[i],
+                           .msg_namelen = sizeof(names[i]),
+                           .msg_iov = &slots[i],
+                           .msg_iovlen = 1,
+                           .msg_control = controls[i].bytes.data(),
+                           .msg_controllen = kControl,
+                           .msg_flags = 0};
+  }
+  const int count = ::recvmmsg(fd_, messages.data(), static_cast<unsigned>(wanted), 0, nullptr);
+  if (count < 0) {
+    if (errno != ECONNREFUSED) return false;
+    handler_.refused();
+    return !gone;
+  }
+  const auto received = static_cast<std::size_t>(count);
+  buffers_.used_slots_ += received;
+  for (std::size_t i = 0; i < received; ++i) {
+    msghdr& message = messages[i].msg_hdr;
+    const auto arrived = read_control(message);
+    const UdpPeer from{
+        .address = Address::of(reinterpret_cast<sockaddr*>(&names[i]), message.msg_namelen),
+        .local = arrived.local};
+    std::span<std::uint8_t> left(static_cast<std::uint8_t*>(slots[i].iov_base),
+                                 messages[i].msg_len);
+    const std::size_t size = arrived.segment > 0 ? arrived.segment : left.size();
+    while (!left.empty()) {
+      const auto packet = left.first(std::min(size, left.size()));
+      left = left.subspan(packet.size());
+      handler_.received(from, packet);
+      if (gone) return false;
+    }
+  }
+  return received == wanted;
+}
+
+void UdpSocket::send(const UdpPeer& to, ByteView packet) {
+  if (packet.empty() || packet.size() > UdpBuffers::kMaxRun) return;
+  if (!backlog_.empty()) return queue(to, packet);
+  if (buffers_.pieces_.size() == UdpBuffers::kMaxPieces) buffers_.flush();
+  const ByteView bytes = buffers_.in_slots(packet.data()) ? packet : buffers_.keep(packet);
+  buffers_.loop().at_turn_end(buffers_);
+  if (extend_run(to, bytes)) return;
+
+  const auto piece = static_cast<std::uint16_t>(buffers_.pieces_.size());
+  const auto run = static_cast<std::uint16_t>(buffers_.runs_.size());
+  buffers_.pieces_.push_back(
+      {.bytes = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()}, .next = kNone});
+  buffers_.runs_.push_back({.to = to,
+                            .first_piece = piece,
+                            .last_piece = piece,
+                            .next = kNone,
+                            .packets = 1,
+                            .total = static_cast<std::uint32_t>(bytes.size()),
+                            .segment = static_cast<std::uint16_t>(bytes.size()),
+                            .closed = !segments_});
+  if (first_run_ == kNone) {
+    buffers_.waiting_.push_back(this);
+    first_run_ = run;
+  } else {
+    buffers_.runs_[last_run_].next = run;
+  }
+  last_run_ = run;
+}
+
+bool UdpSocket::extend_run(const UdpPeer& to, ByteView packet) {
+  if (last_run_ == kNone) return false;
+  UdpBuffers::Run& run = buffers_.runs_[last_run_];
+  const bool fits = !run.closed && packet.size() <= run.segment &&
+                    run.packets < UdpBuffers::kMaxRunPackets &&
+                    run.total + packet.size() <= UdpBuffers::kMaxRun;
+  if (!fits || !same_address(run.to.address, to.address)) return false;
+  if (std::memcmp(&run.to.local, &to.local, sizeof(to.local)) != 0) return false;
+  auto& pieces = buffers_.pieces_;
+  iovec& last = pieces[run.last_piece].bytes;
+  if (static_cast<std::uint8_t*>(last.iov_base) + last.iov_len == packet.data()) {
+    last.iov_len += packet.size();
+  } else {
+    const auto piece = static_cast<std::uint16_t>(pieces.size());
+    pieces.push_back(
+        {.bytes = {const_cast<std::uint8_t*>(packet.data()), packet.size()}, .next = kNone});
+    pieces[run.last_piece].next = piece;
+    run.last_piece = piece;
+  }
+  ++run.packets;
+  run.total += static_cast<std::uint32_t>(packet.size());
+  run.closed = packet.size() < run.segment;
+  return true;
+}
+
+void UdpSocket::flush() {
+  std::uint16_t run = first_run_;
+  while (run != kNone)
+    if (send_runs(run) == Sent::Blocked) break;
+  if (run != kNone) keep_rest(run);
+  first_run_ = last_run_ = kNone;
+}
+
+// Sends from `run` on and moves it to the first that was not sent.
+UdpSocket::Sent UdpSocket::send_runs(std::uint16_t& run) {
+  std::array<mmsghdr, kRunsPerCall> messages;
+  std::array<Control, kRunsPerCall> controls;
+  std::array<iovec, UdpBuffers::kMaxPieces> pieces;
+  std::size_t used = 0;
+  std::size_t count = 0;
+  for (std::uint16_t at = run; at != kNone && count < kRunsPerCall; ++count) {
+    const UdpBuffers::Run& each = buffers_.runs_[at];
+    msghdr& message = messages[count].msg_hdr;
+    messages[count].msg_len = 0;
+    address_message(message, each.to);
+    message.msg_iov = &pieces[used];
+    for (std::uint16_t piece = each.first_piece; piece != kNone;
+         piece = buffers_.pieces_[piece].next)
+      pieces[used++] = buffers_.pieces_[piece].bytes;
+    message.msg_iovlen = static_cast<std::size_t>(&pieces[0] + used - message.msg_iov);
+    ControlWriter control(message, controls[count]);
+    control.add_local(each.to.local, v6_);
+    if (each.packets > 1) control.add(SOL_UDP, UDP_SEGMENT, each.segment);
+    at = each.next;
+  }
+  const int sent = ::sendmmsg(fd_, messages.data(), static_cast<unsigned>(count), 0);
+  if (sent < 0) return recover(run, errno) ? Sent::Done : Sent::Blocked;
+  for (int i = 0; i < sent; ++i) run = buffers_.runs_[run].next;
+  return Sent::Done;
+}
+
+// Whether sending may go on, behind the run that failed.
+bool UdpSocket::recover(std::uint16_t& run, int error) {
+  if (error == EINTR) return true;
+  if (error == EAGAIN || error == ENOBUFS) return false;
+  const UdpBuffers::Run& failing = buffers_.runs_[run];
+  if (error == ECONNREFUSED) {
+    const bool known = std::ranges::find(buffers_.refused_, this) != buffers_.refused_.end();
+    if (!known) buffers_.refused_.push_back(this);
+    dropped_ += failing.packets;
+  } else if (failing.packets > 1) {
+    // A device that cannot checksum cannot cut runs either.
+    if (error == EIO || error == EINVAL) segments_ = false;
+    send_singly(run);
+  } else {
+    ++dropped_;
+  }
+  run = failing.next;
+  return true;
+}
+
+void UdpSocket::send_singly(std::uint16_t run) {
+  const UdpBuffers::Run& all = buffers_.runs_[run];
+  for (std::uint16_t at = all.first_piece; at != kNone; at = buffers_.pieces_[at].next) {
+    const iovec& piece = buffers_.pieces_[at].bytes;
+    ByteView left(static_cast<const std::uint8_t*>(piece.iov_base), piece.iov_len);
+    while (!left.empty()) {
+      const ByteView packet = left.first(std::min<std::size_t>(all.segment, left.size()));
+      left = left.subspan(packet.size());
+      int error = 0;
+      if (!transmit(all.to, packet, error)) ++dropped_;
+    }
+  }
+}
+
+bool UdpSocket::transmit(const UdpPeer& to, ByteView packet, int& error) const {
+  msghdr message;
+  Control control;
+  iovec bytes{const_cast<std::uint8_t*>(packet.data()), packet.size()};
+  address_message(message, to);
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  ControlWriter(message, control).add_local(to.local, v6_);
+  const bool sent = ::sendmsg(fd_, &message, 0) >= 0;
+  error = sent ? 0 : errno;
+  return sent;
+}
+
+void UdpSocket::keep_rest(std::uint16_t run) {
+  for (; run != kNone; run = buffers_.runs_[run].next) {
+    const UdpBuffers::Run& all = buffers_.runs_[run];
+    for (std::uint16_t at = all.first_piece; at != kNone; at = buffers_.pieces_[at].next) {
+      const iovec& piece = buffers_.pieces_[at].bytes;
+      ByteView left(static_cast<const std::uint8_t*>(piece.iov_base), piece.iov_len);
+      while (!left.empty()) {
+        const ByteView packet = left.first(std::min<std::size_t>(all.segment, left.size()));
+        left = left.subspan(packet.size());
+        queue(all.to, packet);
+      }
+    }
+  }
+}
+
+void UdpSocket::queue(const UdpPeer& to, ByteView packet) {
+  if (backlog_bytes_ + packet.size() > kMaxBacklog) {
+    ++dropped_;
+    return;
+  }
+  if (backlog_.empty()) buffers_.loop().modify(fd_, EPOLLIN | EPOLLOUT, *this);
+  backlog_.push_back({.to = to, .packet = ByteBuffer(packet.begin(), packet.end())});
+  backlog_bytes_ += packet.size();
+}
+
+void UdpSocket::send_backlog() {
+  while (!backlog_.empty()) {
+    const Kept& next = backlog_.front();
+    int error = 0;
+    const bool sent = transmit(next.to, next.packet, error);
+    if (!sent && (error == EAGAIN || error == ENOBUFS)) return;
+    if (!sent) ++dropped_;
+    backlog_bytes_ -= next.packet.size();
+    backlog_.pop_front();
+  }
+  buffers_.loop().modify(fd_, EPOLLIN, *this);
+}
+
+void UdpSocket::report_refused() { handler_.refused(); }
+
+}  // namespace weir
