@@ -121,6 +121,9 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
   options.http.stall = config.duration("viewer.stall_timeout");
   options.http.times.head = config.duration("http.head_timeout");
   options.http.limits.head = config.size("http.max_head");
+  options.srt = {.dial = dial_options(config),
+                 .idle = config.duration("srt.idle_timeout"),
+                 .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
   return options;
 }
 
@@ -160,6 +163,7 @@ Router make_router(const Config& config) {
 struct OpenPorts {
   std::vector<int> rtmp;
   std::vector<int> http;
+  std::vector<int> srt;
 };
 
 std::string shown(const Endpoint& endpoint) {
@@ -177,6 +181,11 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
   if (!ports.http.empty()) {
     const std::string at = shown(endpoint_of(ports.http, *config.listen("listen.http")));
     std::printf("  play      http://%s/live/test.flv\n", at.c_str());
+  }
+  if (!ports.srt.empty()) {
+    const std::string at = shown(endpoint_of(ports.srt, *config.listen("listen.srt")));
+    std::printf("  publish   srt://%s?streamid=#!::r=live/test,m=publish\n", at.c_str());
+    std::printf("  play      srt://%s?streamid=#!::r=live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
     std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
@@ -260,7 +269,9 @@ int run(const Config& config) {
   const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
   const OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-                        .http = open_tcp("listen.http", config.listen("listen.http"), workers)};
+                        .http = open_tcp("listen.http", config.listen("listen.http"), workers),
+                        .srt = edge ? std::vector<int>()
+                                    : open_udp("listen.srt", config.listen("listen.srt"), workers)};
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
@@ -288,7 +299,7 @@ int run(const Config& config) {
   else
     proxy_node =
         std::make_unique<ProxyNode>(loops, proxy_options(config, node, served), routing, admission,
-                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http});
+                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http, ports.srt});
   not_ready = nullptr;
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});

@@ -9,6 +9,7 @@ struct ProxyNode::PerLoop {
         routing(routing_),
         resolver(on),
         rtmp_metrics(registry),
+        srt_metrics(registry),
         http_relay(
             on, routing_, resolver, options_.http,
             {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
@@ -34,14 +35,23 @@ struct ProxyNode::PerLoop {
     ticket.reset();
   }
 
+  void open_srt(int fd, Admission& admission, const SrtCookies& cookies) {
+    udp = std::make_unique<UdpBuffers>(loop);
+    const SrtContext context{loop, options.srt, routing, resolver, srt_metrics, *udp};
+    srt = std::make_unique<SrtRelay>(context, admission, cookies, fd);
+  }
+
   Loop& loop;
   const Options& options;
   Routing& routing;
   Resolver resolver;
   RtmpRelayMetrics rtmp_metrics;
+  SrtRelayMetrics srt_metrics;
   HttpRelay http_relay;
+  std::unique_ptr<UdpBuffers> udp;  // when there is a UDP port
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
+  std::unique_ptr<SrtRelay> srt;
   std::vector<Metrics::Sample> samples;
 };
 
@@ -59,6 +69,7 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     };
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
+    if (!ports.srt.empty()) part.open_srt(ports.srt[index], admission, srt_cookies_);
   });
 }
 
@@ -67,6 +78,7 @@ void ProxyNode::stop_accepting() {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
     part.rtmp.reset();
     part.http.reset();
+    if (part.srt) part.srt->stop_accepting();
   });
 }
 

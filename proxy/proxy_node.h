@@ -13,6 +13,7 @@
 #include "common/listening.h"
 #include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
+#include "proxy/srt_relay.h"
 
 namespace weir {
 
@@ -21,10 +22,12 @@ class ProxyNode {
   struct Ports {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
+    std::vector<int> srt;
   };
   struct Options {
     RtmpRelayOptions rtmp;
     HttpRelayOptions http{.origin_tokens = true};
+    SrtRelayOptions srt;
   };
 
   // REQUIRES: the loops run, and outlive this.
@@ -40,6 +43,7 @@ class ProxyNode {
 
   LoopGroup& loops_;
   const Options options_;
+  const SrtCookies srt_cookies_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::size_t kExtensionHeader = 4;
 constexpr std::size_t kWord = 4;
+constexpr std::size_t kTimestampAt = 8;
 constexpr std::size_t kCookieAt = 44;
 constexpr std::size_t kPeerAt = 48;
 constexpr std::uint32_t kControl = 0x8000'0000;
@@ -116,6 +117,10 @@ void append_stream_id(ByteBuffer& extensions, std::string_view text) {
              static_cast<std::uint32_t>(words.size() / kWord));
   append(extensions, header);
   append(extensions, words);
+}
+
+void set_timestamp(std::span<std::uint8_t> packet, std::uint32_t microseconds) {
+  store_be32(packet.data() + kTimestampAt, microseconds);
 }
 
 void set_cookie(std::span<std::uint8_t> packet, std::uint32_t cookie) {

@@ -46,8 +46,9 @@ enum class ControlType : std::uint16_t {
   AckAck = 6,
 };
 
-// REQUIRES of both: kHeaderSize bytes.
+// REQUIRES of all: kHeaderSize bytes.
 std::optional<ControlType> control_type(ByteView packet);  // none: a data packet
+inline std::uint32_t timestamp(ByteView packet) { return load_be32(packet.data() + 8); }
 inline std::uint32_t destination(ByteView packet) { return load_be32(packet.data() + 12); }
 
 // Section 3.2.1, table 4; from kRejected up to the half each is a rejection.
@@ -68,6 +69,7 @@ enum class ExtensionType : std::uint16_t { HsReq = 1, HsRsp, KmReq, KmRsp, Strea
 enum class Rejection : std::uint32_t {
   Resource = 3,
   Backlog = 5,
+  Close = 7,
   Version = 8,
   BadRequest = 1400,
   NotFound = 1404,
@@ -108,6 +110,7 @@ Result<std::string> stream_id(const Handshake& handshake);
 void append_stream_id(ByteBuffer& extensions, std::string_view text);
 
 // In a handshake, in place. REQUIRES: parse_handshake() took the packet.
+void set_timestamp(std::span<std::uint8_t> packet, std::uint32_t microseconds);
 void set_cookie(std::span<std::uint8_t> packet, std::uint32_t cookie);
 void set_peer(std::span<std::uint8_t> packet, const std::array<std::uint8_t, 16>& peer);
 

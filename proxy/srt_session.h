@@ -1,0 +1,132 @@
+// proxy/srt_session.h
+// One SRT client of the proxy, joined with the origin of its stream.
+//
+//     client                           us                                origin
+//       ├─ INDUCTION ────────────────►│ (nothing is kept: SrtRelay)
+//       │◄───────────── our cookie ───┤
+//       ├─ CONCLUSION, our cookie ───►│ made here ── INDUCTION ─────────────►│  again every kRepeat,
+//       │  (repeats: ignored)         │◄────────────────── its cookie ───────┤  then the next origin
+//       │                             ├─ the client's CONCLUSION, its cookie ►│
+//       │◄──────────────── its CONCLUSION or its rejection, as it is ────────┤
+//       │◄══════════════════ packets, as they are ══════════════════════════►│
+//
+// Each end knows the other's real socket id, so packets pass unchanged. Overwritten are, in
+// handshakes alone: the cookie; the peer address, so that each end sees of us what it would see
+// without us; the timestamp, by the time that they spent here, since both ends derive their clocks'
+// difference from it.
+//
+// Threading: the loop that the client's packets come to. Bounds: one socket and two handshakes; a
+// deadline for every step, then both ends must be heard within `idle`.
+#pragma once
+
+#include <optional>
+
+#include "common/io/gate.h"
+#include "common/io/resolver.h"
+#include "common/io/udp_socket.h"
+#include "common/wire/srt.h"
+#include "proxy/dialer.h"
+#include "proxy/srt_flows.h"
+#include "proxy/srt_relay_metrics.h"
+
+namespace weir {
+
+struct SrtRelayOptions {
+  DialOptions dial;
+  milliseconds idle{8000};         // an end that is silent for this long is gone
+  std::size_t max_pending = 1000;  // callers of one loop whose origin has not answered
+};
+
+struct SrtContext {
+  Loop& loop;
+  const SrtRelayOptions& options;
+  Routing& routing;
+  Resolver& resolver;
+  SrtRelayMetrics& metrics;
+  UdpBuffers& buffers;
+};
+
+// The sessions of one loop.
+struct SrtSessions {
+  SrtFlows callers;  // all, by the client's own socket id
+  SrtFlows joined;   // those whose origin has accepted, by its socket id
+  std::size_t pending() const { return callers.size() - joined.size(); }
+};
+
+// What a caller that brought our cookie asks for.
+struct SrtCall {
+  UdpPeer client;
+  ByteBuffer conclusion;
+  std::string key;
+  bool publishes = false;
+};
+
+class SrtSession final : private UdpHandler {
+ public:
+  // `port` is where the client's packets come to. REQUIRES: call.conclusion is one.
+  SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& port, SrtCall call);
+  ~SrtSession();
+
+  // Up to the end of both, which it logs.
+  Task<void> run();
+
+  // A packet for the origin.
+  void from_client(std::span<std::uint8_t> packet);
+  // The client repeats its CONCLUSION.
+  void asked_again(const srt::Handshake& conclusion);
+
+ private:
+  enum class Step { None, Induction, Conclusion, Joined };
+
+  void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
+  void refused() override;
+  void hear_handshake(std::span<std::uint8_t> packet);
+  void join(const srt::Handshake& answer, std::span<std::uint8_t> packet);
+  void end(Errc code, std::string text);
+
+  Task<Result<void>> reach();
+  Task<Result<void>> try_upstream(UpstreamPtr upstream);
+  Task<Result<void>> try_address(Address address, Deadline deadline);
+  Task<Result<void>> ask(Step step, Deadline deadline);
+  Task<void> attend();
+  void say_induction();
+  void say_conclusion();
+  void say_answer();
+  void say_goodbye();
+  void log_end() const;
+
+  SrtContext context_;
+  Loop& loop_;
+  SrtSessions& sessions_;
+  UdpSocket& port_;
+  const UdpPeer client_;
+  const std::string key_;
+  const bool publishes_;
+  const std::string id_;
+  const SrtKey caller_;
+  const std::uint32_t initial_sequence_;
+
+  Step step_ = Step::None;
+  Gate news_;  // step_, end_ or refused_ has changed
+  std::string upstream_;
+  Address origin_address_;
+  std::unique_ptr<UdpSocket> origin_;
+  std::optional<RouteUse> use_;
+  bool refused_ = false;  // nobody listens at the origin
+  SrtKey joined_;
+  std::uint32_t cookie_ = 0;  // the origin's
+  ByteBuffer conclusion_;     // the client's
+  ByteBuffer answer_;         // the origin's to it
+  std::uint32_t conclusion_stamp_ = 0;
+  std::uint32_t answer_stamp_ = 0;
+  Clock::time_point asked_at_;
+  Clock::time_point answered_at_;
+  Clock::time_point client_seen_;
+  Clock::time_point origin_seen_;
+  bool parted_ = false;    // an end has said SHUTDOWN, and the other was told
+  bool rejected_ = false;  // by the origin, as the client was told
+  std::optional<Error> end_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace weir
