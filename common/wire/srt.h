@@ -87,7 +87,7 @@ struct Handshake {
   std::uint32_t socket_id = 0;
   std::uint32_t cookie = 0;
   std::array<std::uint8_t, 16> peer{};
-  ByteView extensions;  // of a version 5 CONCLUSION; empty in all others
+  ByteView extensions{};  // of a version 5 CONCLUSION; empty in all others
 
   std::optional<Rejection> rejection() const;
 };
