@@ -35,9 +35,9 @@ struct ProxyNode::PerLoop {
     ticket.reset();
   }
 
-  void open_srt(int fd, Admission& admission, const SrtCookies& cookies) {
+  void open_srt(int fd, Admission& admission, const SrtCookies& cookies, SrtDirectory& directory) {
     udp = std::make_unique<UdpBuffers>(loop);
-    const SrtContext context{loop, options.srt, routing, resolver, srt_metrics, *udp};
+    const SrtContext context{loop, options.srt, routing, resolver, srt_metrics, *udp, directory};
     srt = std::make_unique<SrtRelay>(context, admission, cookies, fd);
   }
 
@@ -69,7 +69,8 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     };
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
-    if (!ports.srt.empty()) part.open_srt(ports.srt[index], admission, srt_cookies_);
+    if (!ports.srt.empty())
+      part.open_srt(ports.srt[index], admission, srt_cookies_, srt_directory_);
   });
 }
 

@@ -44,6 +44,7 @@ class ProxyNode {
   LoopGroup& loops_;
   const Options options_;
   const SrtCookies srt_cookies_;
+  SrtDirectory srt_directory_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 

@@ -30,15 +30,48 @@ SrtRelay::SrtRelay(SrtContext context, Admission& admission, const SrtCookies& c
     : context_(context),
       admission_(admission),
       cookies_(cookies),
-      port_(context.buffers, fd, *this) {}
+      port_(context.buffers, fd, *this) {
+  sessions_.home = {&context_.loop, this};
+}
 
 void SrtRelay::received(const UdpPeer& from, std::span<std::uint8_t> packet) {
   if (packet.size() < srt::kHeaderSize) return context_.metrics.malformed.add();
   const std::uint32_t to = srt::destination(packet);
   if (to == 0) return hear_handshake(from, packet);
   SrtSession* session = sessions_.joined.find({from.address, to});
-  if (session == nullptr) return context_.metrics.strays.add();
+  if (session == nullptr) return pass_elsewhere({from.address, to}, packet);
   session->from_client(packet);
+}
+
+// For the session of another loop, or of nobody.
+void SrtRelay::pass_elsewhere(const SrtKey& key, ByteView packet) {
+  const auto now = context_.loop.now();
+  auto home = borrowed_.pass(key, packet, now);
+  if (!home) {
+    if (borrowed_.may_ask(now)) home = context_.directory.find(key);
+    if (!home || home->relay == this) return context_.metrics.strays.add();
+    borrowed_.expect(key, *home);
+    borrowed_.pass(key, packet, now);
+    home->loop->post(
+        [relay = home->relay, key, borrower = sessions_.home] { relay->lend(key, borrower); });
+  }
+  context_.metrics.to_upstreams.add(packet.size());
+  if (srt::control_type(packet) != srt::ControlType::Shutdown) return;
+  home->loop->post([relay = home->relay, key] {
+    SrtSession* session = relay->sessions_.joined.find(key);
+    if (session != nullptr) session->ended_elsewhere();
+  });
+}
+
+void SrtRelay::lend(const SrtKey& key, SrtHome borrower) {
+  SrtSession* session = sessions_.joined.find(key);
+  auto loan = session != nullptr ? session->lend(borrower) : std::nullopt;
+  borrower.loop->post([relay = borrower.relay, key, loan = std::move(loan)] {
+    if (loan)
+      relay->borrowed_.take(key, *loan, relay->context_.loop.now());
+    else
+      relay->borrowed_.drop(key);
+  });
 }
 
 void SrtRelay::hear_handshake(const UdpPeer& from, ByteView packet) {
@@ -77,12 +110,11 @@ void SrtRelay::reject(const UdpPeer& caller, const Handshake& conclusion, Reject
                       const Error& why) {
   context_.metrics.refused.add();
   port_.send(caller, srt_rejection(conclusion, reason));
-  // Callers that are refused come again at once, many times a second.
-  rejections_.write(log::Level::Warn, "caller refused",
-                    {{"peer", caller.address.text()},
-                     {"protocol", "srt"},
-                     {"reason", name(why.code)},
-                     {"error", why.text}});
+  sessions_.refusals.write(log::Level::Info, "caller refused",
+                           {{"peer", caller.address.text()},
+                            {"protocol", "srt"},
+                            {"reason", name(why.code)},
+                            {"error", why.text}});
 }
 
 Task<void> SrtRelay::serve(SrtCall call, std::shared_ptr<void> ticket) {

@@ -11,7 +11,6 @@
 #pragma once
 
 #include "common/io/admission.h"
-#include "common/log.h"
 #include "proxy/srt_cookie.h"
 #include "proxy/srt_session.h"
 
@@ -25,9 +24,13 @@ class SrtRelay final : private UdpHandler {
 
   // Refuses new callers. Those who are here go on.
   void stop_accepting() { stopped_ = true; }
+  // Another loop's session has ended, of which packets came here.
+  void drop_loan(const SrtKey& key) { borrowed_.drop(key); }
 
  private:
   void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
+  void pass_elsewhere(const SrtKey& key, ByteView packet);
+  void lend(const SrtKey& key, SrtHome borrower);
   void hear_handshake(const UdpPeer& from, ByteView packet);
   void greet(const UdpPeer& caller, const srt::Handshake& induction);
   void admit(const UdpPeer& caller, const srt::Handshake& conclusion, ByteView packet);
@@ -39,9 +42,9 @@ class SrtRelay final : private UdpHandler {
   Admission& admission_;
   const SrtCookies& cookies_;
   SrtSessions sessions_;
+  SrtBorrowed borrowed_;
   UdpSocket port_;
   bool stopped_ = false;
-  log::Limited rejections_{std::chrono::seconds(1)};
 };
 
 }  // namespace weir

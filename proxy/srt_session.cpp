@@ -1,8 +1,11 @@
 #include "proxy/srt_session.h"
 
+#include <fcntl.h>
+
 #include "common/log.h"
 #include "proxy/hop_mark.h"
 #include "proxy/srt_handshakes.h"
+#include "proxy/srt_relay.h"
 
 namespace weir {
 
@@ -47,14 +50,21 @@ SrtSession::SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& por
 
 SrtSession::~SrtSession() {
   sessions_.callers.remove(caller_);
-  if (step_ == Step::Joined) sessions_.joined.remove(joined_);
+  if (step_ != Step::Joined) return;
+  sessions_.joined.remove(joined_);
+  context_.directory.remove(joined_);
+  for (const SrtHome& borrower : borrowers_)
+    borrower.loop->post([relay = borrower.relay, key = joined_] { relay->drop_loan(key); });
 }
 
 Task<void> SrtSession::run() {
-  log::info(publishes_ ? "publisher asks" : "viewer asks",
-            {{"id", id_}, {"peer", client_.address.text()}, {"stream", key_}, {"protocol", "srt"}});
   auto reached = co_await reach();
   if (reached) {
+    log::info(publishes_ ? "publisher joined" : "viewer joined", {{"id", id_},
+                                                                  {"peer", client_.address.text()},
+                                                                  {"stream", key_},
+                                                                  {"protocol", "srt"},
+                                                                  {"upstream", upstream_}});
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
     present.Increment();
     co_await attend();
@@ -90,10 +100,11 @@ Task<Result<void>> SrtSession::reach() {
     const bool silent_late = step_ == Step::Conclusion && last->code == Errc::Timeout;
     context_.routing.failed(key_, upstream_, last->code,
                             silent_late ? Stage::Request : Stage::Connect);
-    log::warn("upstream rejected", {{"stream", key_},
-                                    {"upstream", upstream_},
-                                    {"reason", name(last->code)},
-                                    {"error", last->text}});
+    sessions_.troubles.write(log::Level::Warn, "upstream rejected",
+                             {{"stream", key_},
+                              {"upstream", upstream_},
+                              {"reason", name(last->code)},
+                              {"error", last->text}});
     use_.reset();
     if (silent_late || last->code == Errc::Cancelled) break;
   }
@@ -105,8 +116,9 @@ Task<Result<void>> SrtSession::try_upstream(UpstreamPtr upstream) {
   for (const Endpoint& endpoint : upstream->at(Protocol::Srt)) {
     const Deadline deadline = loop_.in(context_.options.dial.connect_timeout);
     auto addresses = co_await context_.resolver.resolve(endpoint.host, endpoint.port, deadline);
-    if (!addresses) {
-      last = std::unexpected(addresses.error());
+    if (!addresses) {  // which says nothing about the stream
+      last = fail(addresses.error().code == Errc::NotFound ? Errc::Refused : addresses.error().code,
+                  addresses.error().text);
       continue;
     }
     for (std::size_t i = 0; i < addresses->size(); ++i) {
@@ -157,14 +169,36 @@ Task<Result<void>> SrtSession::ask(Step step, Deadline deadline) {
 
 Task<void> SrtSession::attend() {
   while (!end_) {
-    const Deadline due = std::min(client_seen_, origin_seen_) + context_.options.idle;
+    const Deadline due = last_heard() + context_.options.idle;
     auto woken = co_await news_.wait(due);
     if (woken) continue;
     if (woken.error().code == Errc::Cancelled) end(Errc::Cancelled, "going away");
-    if (std::min(client_seen_, origin_seen_) + context_.options.idle > loop_.now()) continue;
-    end(Errc::Timeout, client_seen_ < origin_seen_ ? "client: silent" : "origin: silent");
+    if (last_heard() + context_.options.idle > loop_.now()) continue;
+    end(Errc::Timeout, last_heard() < origin_seen_ ? "client: silent" : "origin: silent");
   }
   if (!parted_) say_goodbye();
+}
+
+// Of the end that has been silent for longer.
+Clock::time_point SrtSession::last_heard() const {
+  Clock::time_point client = client_seen_;
+  if (pulse_)
+    client = std::max(client,
+                      Clock::time_point(Clock::duration(pulse_->load(std::memory_order_relaxed))));
+  return std::min(client, origin_seen_);
+}
+
+std::optional<SrtLoan> SrtSession::lend(SrtHome borrower) {
+  const int fd = ::fcntl(origin_->fd(), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return std::nullopt;
+  if (!pulse_) pulse_ = std::make_shared<SrtPulse>(0);
+  borrowers_.push_back(borrower);
+  return SrtLoan{fd, pulse_};
+}
+
+void SrtSession::ended_elsewhere() {
+  parted_ = true;
+  end(Errc::Closed, "client: ended");
 }
 
 void SrtSession::end(Errc code, std::string text) {
@@ -237,6 +271,7 @@ void SrtSession::join(const Handshake& answer, std::span<std::uint8_t> packet) {
   answer_stamp_ = srt::timestamp(packet);
   answered_at_ = client_seen_ = origin_seen_ = loop_.now();
   step_ = Step::Joined;
+  context_.directory.add(joined_, sessions_.home);
   port_.send(client_, packet);
   news_.notify();
 }
@@ -270,16 +305,22 @@ void SrtSession::say_goodbye() {
   origin_->send(srt::shutdown_packet(joined_.socket));
 }
 
-void SrtSession::log_end() const {
-  log::info("session ended", {{"id", id_},
-                              {"peer", client_.address.text()},
+// Callers that are refused come again at once, many times a second.
+void SrtSession::log_end() {
+  const auto peer = client_.address.text();
+  const log::Fields fields = {{"id", id_},
+                              {"peer", peer},
                               {"stream", key_},
                               {"protocol", "srt"},
                               {"kind", publishes_ ? "publish" : "play"},
                               {"upstream", upstream_},
                               {"bytes", bytes_},
                               {"reason", name(end_->code)},
-                              {"error", end_->text}});
+                              {"error", end_->text}};
+  if (step_ == Step::Joined)
+    log::info("session ended", fields);
+  else
+    sessions_.refusals.write(log::Level::Info, "caller refused", fields);
 }
 
 }  // namespace weir

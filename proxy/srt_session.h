@@ -20,46 +20,13 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "common/io/gate.h"
-#include "common/io/resolver.h"
-#include "common/io/udp_socket.h"
 #include "common/wire/srt.h"
-#include "proxy/dialer.h"
-#include "proxy/srt_flows.h"
-#include "proxy/srt_relay_metrics.h"
+#include "proxy/srt_context.h"
 
 namespace weir {
-
-struct SrtRelayOptions {
-  DialOptions dial;
-  milliseconds idle{8000};         // an end that is silent for this long is gone
-  std::size_t max_pending = 1000;  // callers of one loop whose origin has not answered
-};
-
-struct SrtContext {
-  Loop& loop;
-  const SrtRelayOptions& options;
-  Routing& routing;
-  Resolver& resolver;
-  SrtRelayMetrics& metrics;
-  UdpBuffers& buffers;
-};
-
-// The sessions of one loop.
-struct SrtSessions {
-  SrtFlows callers;  // all, by the client's own socket id
-  SrtFlows joined;   // those whose origin has accepted, by its socket id
-  std::size_t pending() const { return callers.size() - joined.size(); }
-};
-
-// What a caller that brought our cookie asks for.
-struct SrtCall {
-  UdpPeer client;
-  ByteBuffer conclusion;
-  std::string key;
-  bool publishes = false;
-};
 
 class SrtSession final : private UdpHandler {
  public:
@@ -74,6 +41,10 @@ class SrtSession final : private UdpHandler {
   void from_client(std::span<std::uint8_t> packet);
   // The client repeats its CONCLUSION.
   void asked_again(const srt::Handshake& conclusion);
+  // The client's packets come to that loop instead; see srt_handover.h. REQUIRES: it has been
+  // joined. None when descriptors have run out.
+  std::optional<SrtLoan> lend(SrtHome borrower);
+  void ended_elsewhere();
 
  private:
   enum class Step { None, Induction, Conclusion, Joined };
@@ -93,7 +64,8 @@ class SrtSession final : private UdpHandler {
   void say_conclusion();
   void say_answer();
   void say_goodbye();
-  void log_end() const;
+  Clock::time_point last_heard() const;
+  void log_end();
 
   SrtContext context_;
   Loop& loop_;
@@ -123,8 +95,10 @@ class SrtSession final : private UdpHandler {
   Clock::time_point answered_at_;
   Clock::time_point client_seen_;
   Clock::time_point origin_seen_;
-  bool parted_ = false;    // an end has said SHUTDOWN, and the other was told
-  bool rejected_ = false;  // by the origin, as the client was told
+  std::vector<SrtHome> borrowers_;
+  std::shared_ptr<SrtPulse> pulse_;  // of the client, on the borrowers' loops
+  bool parted_ = false;              // an end has said SHUTDOWN, and the other was told
+  bool rejected_ = false;            // by the origin, as the client was told
   std::optional<Error> end_;
   std::uint64_t bytes_ = 0;
 };

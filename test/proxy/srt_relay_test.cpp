@@ -227,6 +227,35 @@ TEST_CASE("an end that is silent is given up, and both are told", "[srt_relay]")
   });
 }
 
+TEST_CASE("a client whose packets come to another loop goes on, and can end its session there",
+          "[srt_relay]") {
+  run_scene([](Loop& loop, Scene& scene) -> Task<void> {
+    auto fd = UdpSocket::open(*Address::parse("127.0.0.1", 0));
+    REQUIRE(fd);
+    const Address there = Address::of_socket(*fd);
+    auto elsewhere = scene.rig.relay_at(*fd);
+    co_await scene.rig.join(*scene.client, *scene.first);
+    REQUIRE(scene.client->socket.reconnect(there));
+    for (std::size_t i = 0; i < 10; ++i) {
+      scene.client->socket.send(srt_data(kOriginId, 100 + i));
+      auto up = co_await scene.first->hear();
+      CHECK(up.size() == 100 + i);
+    }
+    CHECK(scene.rig.metrics.strays.value() == 0);
+    scene.client->socket.send(srt::shutdown_packet(kOriginId));
+    auto end = co_await scene.first->hear();
+    CHECK(srt::control_type(end) == srt::ControlType::Shutdown);
+    const bool gone =
+        co_await comes_true(loop, [&] { return scene.rig.admission.connections() == 0; });
+    CHECK(gone);
+    co_await Turn{loop};
+    scene.client->socket.send(srt_data(kOriginId));
+    const bool stray =
+        co_await comes_true(loop, [&] { return scene.rig.metrics.strays.value() == 1; });
+    CHECK(stray);
+  });
+}
+
 TEST_CASE("a client that begins anew with the same socket replaces its session", "[srt_relay]") {
   run_scene([](Loop& loop, Scene& scene) -> Task<void> {
     ByteBuffer sent = co_await scene.rig.ask(*scene.client);

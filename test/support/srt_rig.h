@@ -76,8 +76,13 @@ class SrtRig {
     INVARIANT(fd);
     at = Address::of_socket(*fd);
     options.dial.connect_timeout = milliseconds(300);
-    relay = std::make_unique<SrtRelay>(
-        SrtContext{loop, options, routing, resolver_, metrics, buffers}, admission, cookies_, *fd);
+    relay = relay_at(*fd);
+  }
+
+  // Another, as another loop would have one.
+  std::unique_ptr<SrtRelay> relay_at(int fd) {
+    const SrtContext context{loop_, options, routing, resolver_, metrics, buffers, directory_};
+    return std::make_unique<SrtRelay>(context, admission, cookies_, fd);
   }
 
   std::unique_ptr<SrtEnd> client() {
@@ -159,6 +164,7 @@ class SrtRig {
   Loop& loop_;
   Metrics registry_{"test"};
   SrtCookies cookies_;
+  SrtDirectory directory_;
 
  public:
   SrtRelayOptions options;  // to be changed before a client comes
