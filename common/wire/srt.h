@@ -14,8 +14,7 @@
 // it can do (HSREQ), its keys (KMREQ), which stream it wants (SID). The CONCLUSION that answers
 // grants, or its type is a rejection's code.
 //
-// Handshakes are relayed as they came, with single fields overwritten, so that extensions nobody
-// here knows arrive untouched.
+// Who relays a handshake overwrites single fields of it, so that unknown extensions arrive too.
 //
 // Threading: values and pure functions. Bounds: a Handshake refers to the packet it was read from;
 // a streamid has at most kMaxStreamId bytes.
@@ -92,8 +91,8 @@ struct Handshake {
   std::optional<Rejection> rejection() const;
 };
 
-// What stands behind the extensions a handshake announces is ignored in other types than
-// CONCLUSION. Errors: Protocol for any other packet, and for one cut short anywhere.
+// What follows the fixed part of other types than CONCLUSION is ignored. Errors: Protocol for any
+// other packet, and for one cut short anywhere.
 Result<Handshake> parse_handshake(ByteView packet);
 ByteBuffer write(const Handshake& handshake);
 
@@ -113,10 +112,8 @@ void append_stream_id(ByteBuffer& extensions, std::string_view text);
 void set_timestamp(std::span<std::uint8_t> packet, std::uint32_t microseconds);
 void set_cookie(std::span<std::uint8_t> packet, std::uint32_t cookie);
 void set_peer(std::span<std::uint8_t> packet, const std::array<std::uint8_t, 16>& peer);
-
 // The field for an address of 4 or 16 bytes in network order: each word of it is reversed.
 std::array<std::uint8_t, 16> peer_field(ByteView address);
-
 // A SHUTDOWN for the socket (section 3.2.7).
 std::array<std::uint8_t, kShutdownSize> shutdown_packet(std::uint32_t destination);
 
