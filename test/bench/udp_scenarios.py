@@ -72,7 +72,7 @@ def packets(rate, flows):
             return figures | {
                 "packets_per_s": result["received"] / pace.window,
                 "cpu_s_per_million": cpu / result["received"] * 1e6,
-                "lost_per_million": (1 - result["received"] / result["sent"]) * 1e6,
+                "lost_per_million": max(0, 1 - result["received"] / result["sent"]) * 1e6,
             }
         return run
     return side
