@@ -122,10 +122,12 @@ OpenPorts open_ports(const Config& config, std::size_t workers) {
   OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
                   .http = open_tcp("listen.http", config.listen("listen.http"), workers),
                   .rtsp = {},
+                  .srt = {},
                   .webrtc_udp = {},
                   .webrtc_tcp = {}};
   if (config.text("role") != "proxy") return ports;
   ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
+  ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);
   const auto webrtc = config.listen("listen.webrtc");
   if (!webrtc) return ports;
   ports.webrtc_udp = open_udp("listen.webrtc", webrtc, workers);
@@ -169,6 +171,9 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
     options.whip.candidates.push_back(std::move(*endpoint));
   }
   options.webrtc_sessions = static_cast<std::size_t>(config.integer("webrtc.max_sessions"));
+  options.srt = {.dial = dial_options(config),
+                 .idle = config.duration("srt.idle_timeout"),
+                 .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
   return options;
 }
 
@@ -183,6 +188,7 @@ EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
   add(Protocol::Rtmp, "listen.rtmp", ports.rtmp);
   add(Protocol::Http, "listen.http", ports.http);
   add(Protocol::Rtsp, "listen.rtsp", ports.rtsp);
+  add(Protocol::Srt, "listen.srt", ports.srt);
   return table;
 }
 
@@ -205,6 +211,11 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
   if (!ports.rtsp.empty()) {
     const std::string at = shown(endpoint_of(ports.rtsp, *config.listen("listen.rtsp")));
     std::printf("  play      rtsp://%s/live/test\n", at.c_str());
+  }
+  if (!ports.srt.empty()) {
+    const std::string at = shown(endpoint_of(ports.srt, *config.listen("listen.srt")));
+    std::printf("  publish   srt://%s?streamid=#!::r=live/test,m=publish\n", at.c_str());
+    std::printf("  play      srt://%s?streamid=#!::r=live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
     std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
@@ -326,9 +337,8 @@ int run(const Config& config) {
         std::make_unique<EdgeNode>(loops, edge_options(config, node, served), routing, admission,
                                    metrics, EdgeNode::Ports{ports.rtmp, ports.http});
   else
-    proxy_node =
-        std::make_unique<ProxyNode>(loops, proxy_options(config, node, served, ports), routing,
-                                    admission, metrics, ports);
+    proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node, served, ports),
+                                             routing, admission, metrics, ports);
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
   not_ready = nullptr;
   print_welcome(config, ports);

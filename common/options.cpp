@@ -234,6 +234,12 @@ constexpr Option kOptions[] = {
      "The window that peers are told to acknowledge within."},
 
     {"http.head_timeout", Kind::Duration, "10s", "100ms..5m", "For a whole request head."},
+    {"srt.idle_timeout", Kind::Duration, "8s", "1s..10m",
+     "An end of an SRT session that is silent for this long is gone, and the other is told.", "",
+     Roles::Proxy},
+    {"srt.max_pending", Kind::Integer, "1000", "1..1000000",
+     "SRT callers, on each core, whose origin has not answered yet.", "", Roles::Proxy},
+
     {"http.max_head", Kind::Size, "32KiB", "1KiB..1MiB", "The largest request or response head."},
     {"http.cors", Kind::Boolean, "on", "",
      "Lets web pages of any site play, where the origin does not say which may.", "", Roles::Edge},

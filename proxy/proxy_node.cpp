@@ -10,6 +10,7 @@ struct ProxyNode::PerLoop {
         resolver(on),
         rtmp_metrics(registry),
         rtsp_metrics(registry),
+        srt_metrics(registry),
         http_relay(
             on, routing_, resolver, options_.http,
             {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
@@ -49,18 +50,27 @@ struct ProxyNode::PerLoop {
     http_relay.offer_webrtc(context.directory, options.whip);
   }
 
+  void open_srt(int fd, Admission& admission, const SrtCookies& cookies, SrtDirectory& directory) {
+    udp = std::make_unique<UdpBuffers>(loop);
+    const SrtContext context{loop, options.srt, routing, resolver, srt_metrics, *udp, directory};
+    srt = std::make_unique<SrtRelay>(context, admission, cookies, fd);
+  }
+
   Loop& loop;
   const Options& options;
   Routing& routing;
   Resolver resolver;
   RtmpRelayMetrics rtmp_metrics;
   RtspRelayMetrics rtsp_metrics;
+  SrtRelayMetrics srt_metrics;
   HttpRelay http_relay;
+  std::unique_ptr<UdpBuffers> udp;  // when there is a UDP port
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
   std::unique_ptr<Listener> rtsp;
   std::unique_ptr<WebrtcPort> webrtc;
   std::unique_ptr<Listener> webrtc_tcp;
+  std::unique_ptr<SrtRelay> srt;
   std::vector<Metrics::Sample> samples;
 };
 
@@ -84,6 +94,8 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     if (!ports.webrtc_udp.empty())
       part.open_webrtc({loop, routing, webrtc_, admission, metrics}, ports.webrtc_udp[index]);
     part.webrtc_tcp = serve(ports.webrtc_tcp, &PerLoop::serve_webrtc);
+    if (!ports.srt.empty())
+      part.open_srt(ports.srt[index], admission, srt_cookies_, srt_directory_);
   });
   loops[0].post([this, &loops] { loops[0].spawn(webrtc_.run(loops[0])); });
 }
@@ -96,6 +108,7 @@ void ProxyNode::stop_accepting() {
       listener->reset();
     }
     if (part.webrtc) part.webrtc->stop_accepting();
+    if (part.srt) part.srt->stop_accepting();
   });
 }
 

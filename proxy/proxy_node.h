@@ -14,6 +14,7 @@
 #include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
 #include "proxy/rtsp_relay.h"
+#include "proxy/srt_relay.h"
 #include "proxy/webrtc_port.h"
 
 namespace weir {
@@ -24,6 +25,7 @@ class ProxyNode {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
     std::vector<int> rtsp;
+    std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
   };
@@ -31,6 +33,7 @@ class ProxyNode {
     RtmpRelayOptions rtmp;
     HttpRelayOptions http{.naming = {.on = true}};
     RtspRelayOptions rtsp;
+    SrtRelayOptions srt;
     WhipOptions whip{};
     std::size_t webrtc_sessions = 10'000;
     WebrtcStore* webrtc_store = nullptr;  // what other proxies know; may be null
@@ -50,6 +53,8 @@ class ProxyNode {
   LoopGroup& loops_;
   const Options options_;
   WebrtcDirectory webrtc_;
+  const SrtCookies srt_cookies_;
+  SrtDirectory srt_directory_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 
