@@ -202,7 +202,7 @@ TEST_CASE("a route is looked up by app and stream, as RTMP names them", "[contro
     RouteView view;
     view.key = key;
     view.upstream.upstream = std::make_shared<const Upstream>(configured("a", 3));
-    view.sessions = {{"a", 2}};
+    view.sessions["a"].sessions = 2;
     return view;
   };
   const ControlPages pages{kSelf, handlers};

@@ -232,17 +232,16 @@ TEST_CASE("a client whose packets come to another loop goes on, and can end its 
   run_scene([](Loop& loop, Scene& scene) -> Task<void> {
     auto fd = UdpSocket::open(*Address::parse("127.0.0.1", 0));
     REQUIRE(fd);
-    const Address there = Address::of_socket(*fd);
+    const UdpPeer there{.address = Address::of_socket(*fd), .local = {}};
     auto elsewhere = scene.rig.relay_at(*fd);
     co_await scene.rig.join(*scene.client, *scene.first);
-    REQUIRE(scene.client->socket.reconnect(there));
     for (std::size_t i = 0; i < 10; ++i) {
-      scene.client->socket.send(srt_data(kOriginId, 100 + i));
+      scene.client->socket.send(there, srt_data(kOriginId, 100 + i));
       auto up = co_await scene.first->hear();
       CHECK(up.size() == 100 + i);
     }
     CHECK(scene.rig.metrics.strays.value() == 0);
-    scene.client->socket.send(srt::shutdown_packet(kOriginId));
+    scene.client->socket.send(there, srt::shutdown_packet(kOriginId));
     auto end = co_await scene.first->hear();
     CHECK(srt::control_type(end) == srt::ControlType::Shutdown);
     const bool gone =
