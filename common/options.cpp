@@ -33,6 +33,7 @@ constexpr Section kSections[] = {
     {"rtmp", "Bounds of RTMP connections."},
     {"http", "Bounds of HTTP connections, and files."},
     {"rtsp", "Bounds of RTSP connections."},
+    {"srt", "Bounds of SRT sessions."},
     {"limits", "Bounds of the whole process."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},

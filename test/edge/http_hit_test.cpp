@@ -140,8 +140,13 @@ TEST_CASE("a plain hit is the answer that the long way gives", "[http_hit]") {
       const std::string end = target == "/a" ? "\r\n\r\nhello" : "\r\n\r\n";
       auto plain = co_await rig.ask(get(target), end);
       auto visit = co_await rig.ask(get(target, "Pragma: x\r\n"), end);
+      for (auto* answer : {&plain, &visit}) {
+        const auto ttl = answer->find("; ttl=3");
+        REQUIRE(ttl != std::string::npos);
+        answer->erase(ttl, std::string_view("; ttl=3600").size());  // a second may have passed
+      }
       CHECK(plain == visit);
-      CHECK(plain.find("Cache-Status: weir; hit; ttl=3") != std::string::npos);
+      CHECK(plain.find("Cache-Status: weir; hit") != std::string::npos);
     }
     CHECK(rig.hits() == 4);
     auto last = co_await rig.ask(get("/a", "Connection: close\r\n"), "hello");

@@ -70,12 +70,12 @@ TEST_CASE("every node adds itself and keeps the id", "[hop_mark]") {
 }
 
 TEST_CASE("a node that finds itself among the hops refuses", "[hop_mark]") {
-  for (const std::string hops : {"me", "me,b", "a,me,b", "a,me"}) {
+  for (const std::string hops : {"me", "me,b", "a,me,b", "a,me", "ME"}) {
     const auto next = next_hop({.hops = hops, .id = ""}, "me", 8);
     REQUIRE_FALSE(next);
     CHECK(next.error().code == Errc::Loop);
   }
-  for (const std::string hops : {"", "me2", "a,not-me", "ME"})
+  for (const std::string hops : {"", "me2", "a,not-me"})
     CHECK(next_hop({.hops = hops, .id = ""}, "me", 8));
 }
 
