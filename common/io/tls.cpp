@@ -4,10 +4,15 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace weir {
 namespace {
+
+// RFC 8446 5.1. OpenSSL 3.0 gets a write of several records wrong when the peer wants new keys in
+// the middle of it, so it is given one at a time.
+constexpr std::size_t kRecord = 16384;
 
 // The first thing that OpenSSL complained of: later ones only say what failed because of it.
 std::string first_complaint() {
@@ -50,8 +55,7 @@ TlsContext::TlsContext(ssl_ctx_st* context) : context_(context, SSL_CTX_free) {
   INVARIANT(context != nullptr);
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);  // a header and its record with one recv
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
@@ -199,7 +203,8 @@ Task<Result<void>> TlsSession::write(ByteView bytes, Deadline deadline) {
   Result<void> done;
   while (done && !bytes.empty()) {
     std::size_t sent = 0;
-    const auto call = [&] { return SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &sent); };
+    const auto record = bytes.first(std::min<std::size_t>(bytes.size(), kRecord));
+    const auto call = [&] { return SSL_write_ex(ssl_.get(), record.data(), record.size(), &sent); };
     done = co_await drive(call, deadline);
     bytes = bytes.subspan(sent);
   }
