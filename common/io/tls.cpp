@@ -152,6 +152,9 @@ int TlsSession::bio_write(BIO* bio, const char* bytes, int size) {
                     .iov_len = static_cast<std::size_t>(size)};
   auto sent = session.socket_.try_write({&piece, 1});
   if (sent && *sent > 0) return static_cast<int>(*sent);
+  // A peer that refuses our certificate says so and goes, often before it reads what we send next.
+  // So the first loss is kept from the writer: the alert is still there for the reader.
+  if (!sent && sent.error().code == Errc::Reset && !std::exchange(session.lost_, true)) return size;
   if (sent)
     BIO_set_retry_write(bio);
   else

@@ -70,7 +70,8 @@ class TlsSession {
   // TLS 1.3 a server tells here that it wants another certificate), Protocol, Timeout (one may ask
   // again), Cancelled.
   Task<Result<std::size_t>> read(std::span<std::uint8_t> into, Deadline deadline);
-  // All of `bytes`, which must live until then. Errors as above; after any, nothing more is written.
+  // All of `bytes`, which must live until then. Errors as above; after any, nothing more
+  // is written. A broken connection may be told by the next read or write only.
   Task<Result<void>> write(ByteView bytes, Deadline deadline);
   // close_notify: no more will be written. Reading goes on. Errors as above.
   Task<Result<void>> shut_down_writes(Deadline deadline);
@@ -107,6 +108,7 @@ class TlsSession {
   std::unique_ptr<ssl_st, Free> ssl_;
   bool established_ = false;
   bool writing_ = false;
+  bool lost_ = false;                  // what was sent last
   std::optional<Error> socket_error_;  // what the socket said last, if not well
   std::optional<Error> broken_;        // OpenSSL must not be asked again
   std::optional<Error> cannot_write_;  // a record may be out by half
