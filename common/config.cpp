@@ -86,8 +86,7 @@ void Config::cross_check() const {
   check_order("edge.retry_min", "edge.retry_max");
   check_order("origin.eject", "origin.eject_max");
   check_order("shutdown.grace", "shutdown.force");
-  if (!remotes("redis.sentinels").empty() && text("redis.master_name").empty())
-    fail_setting(entry("redis.sentinels").label, "needs redis.master_name");
+  check_redis();
 
   std::map<std::string, std::string_view> taken;
   for (const std::string_view key : {"listen.rtmp", "listen.http", "listen.api", "listen.rtsp",
@@ -104,6 +103,21 @@ void Config::cross_check() const {
     }
   }
   check_upstreams();
+}
+
+void Config::check_redis() const {
+  const auto needs = [&](std::string_view key, std::string_view other) {
+    if (!text(key).empty() && text(other).empty())
+      fail_setting(entry(key).label, fmt::format("needs {}", other));
+  };
+  needs("redis.sentinels", "redis.master_name");
+  needs("redis.user", "redis.password");
+  needs("redis.tls_cert", "redis.tls_key");
+  needs("redis.tls_key", "redis.tls_cert");
+  if (boolean("redis.tls")) return;
+  for (const auto* key :
+       {"redis.tls_ca", "redis.tls_cert", "redis.tls_key", "redis.tls_server_name"})
+    if (!text(key).empty()) fail_setting(entry(key).label, "needs redis.tls = on");
 }
 
 void Config::check_order(std::string_view low, std::string_view high) const {

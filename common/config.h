@@ -80,6 +80,7 @@ class Config {
   void set(const Setting& setting);
   void cross_check() const;
   void check_order(std::string_view low, std::string_view high) const;
+  void check_redis() const;
   void check_upstreams() const;
   const Entry& entry(std::string_view key) const;
   std::string upstream_text(std::string_view name, std::string_view field) const;

@@ -29,6 +29,17 @@ Upstream upstream_of(const UpstreamConfig& section) {
   return upstream;
 }
 
+// The files are read here, once.
+redis::TlsOptions redis_tls_of(const Config& config) {
+  auto context = TlsContext::client(config.text("redis.tls_ca"));
+  if (!context) throw ConfigError("redis.tls_ca: " + context.error().text);
+  if (const auto& certificate = config.text("redis.tls_cert"); !certificate.empty()) {
+    auto shown = context->identify(certificate, config.text("redis.tls_key"));
+    if (!shown) throw ConfigError("redis.tls_cert, redis.tls_key: " + shown.error().text);
+  }
+  return {.context = std::move(*context), .server_name = config.text("redis.tls_server_name")};
+}
+
 // The address from which this host sends to `to`: what others can most likely send to.
 std::string local_address_towards(const Endpoint& to) {
   try {
@@ -110,6 +121,7 @@ std::optional<SharedRoutingOptions> sharing_of(const Config& config, const std::
   server.user = config.text("redis.user");
   server.password = config.text("redis.password");
   server.db = static_cast<int>(config.integer("redis.db"));
+  if (config.boolean("redis.tls")) server.tls = redis_tls_of(config);
   options.state.store = {.prefix = config.text("redis.prefix"),
                          .timeout = config.duration("redis.timeout"),
                          .route_lifetime = config.duration("route.expire"),

@@ -21,7 +21,7 @@ HealthCheckOptions health_check_of(const Config& config);
 
 // Nothing when this node shares nothing. A proxy shares routes and origins, and announces itself at
 // `ports`; an edge that discovers its upstreams follows the proxies. Throws ConfigError when it is
-// unknown where others reach this node.
+// unknown where others reach this node, or a file of redis.tls_* cannot be used.
 std::optional<SharedRoutingOptions> sharing_of(const Config& config, const std::string& node,
                                                const EndpointTable& ports);
 

@@ -2,7 +2,7 @@
 // One connection to a Redis server or sentinel, used by one coroutine in turn: what is said at the
 // start, one-off questions, and the subscriber's. Many callers at once share a Pipeline instead.
 //
-// The transport is a Socket: TLS to Redis, when it comes, is a matter of the socket handed over.
+// The transport is a Socket, or TLS over one.
 //
 // Threading: one loop's. Bounds: ReplyLimits, and what one exchange() sends.
 #pragma once
@@ -12,33 +12,42 @@
 
 #include "common/endpoint.h"
 #include "common/io/resolver.h"
+#include "common/io/tls.h"
 #include "common/redis/reply.h"
 
 namespace weir::redis {
+
+struct TlsOptions {
+  TlsContext context;
+  std::string server_name;  // that the certificate is for; empty: the host connected to
+};
 
 class Connection {
  public:
   explicit Connection(std::unique_ptr<Socket> socket, ReplyLimits limits = {});
 
-  // Errors: Resolver::connect.
+  // `tls`, unless null, must live until then. Errors: Resolver::connect, TlsSession::connect.
   static Task<Result<std::unique_ptr<Connection>>> open(Resolver& resolver, Endpoint to,
-                                                        Deadline deadline);
+                                                        Deadline deadline,
+                                                        const TlsOptions* tls = nullptr);
 
   Loop& loop() const { return socket_->loop(); }
   std::string peer() const { return socket_->peer().text(); }
 
-  // Sends `bytes`, made by append_command(), which must live until then. Errors: Socket::write.
+  // Sends `bytes`, made by append_command(), which must live until then. Errors:
+  // Socket::write, TlsSession::write.
   Task<Result<void>> send(ByteView bytes, Deadline deadline);
   // The next reply, or message of a subscription. After Timeout one may ask again. Errors:
-  // Socket::read, ReplyReader::next.
+  // Socket::read, TlsSession::read, ReplyReader::next.
   Task<Result<Reply>> receive(Deadline deadline);
   // Sends all at once and reads as many replies. Error replies are replies.
   Task<Result<Replies>> exchange(Commands commands, Deadline deadline);
 
-  void close() { socket_->close(); }
+  void close() { tls_ ? tls_->close() : socket_->close(); }
 
  private:
   std::unique_ptr<Socket> socket_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain
   ReplyReader reader_;
 };
 

@@ -17,6 +17,11 @@ bool is_master(const Reply& role) {
 
 }  // namespace
 
+Task<Locator::Opened> Locator::open(Endpoint to, Deadline deadline) {
+  return Connection::open(resolver_, std::move(to), deadline,
+                          options_.tls ? &*options_.tls : nullptr);
+}
+
 void Locator::append_auth(Commands& commands) const {
   if (options_.password.empty()) return;
   if (options_.user.empty())
@@ -49,7 +54,7 @@ Task<Locator::Opened> Locator::connect() {
 
 Task<Locator::Opened> Locator::log_in(Endpoint to) {
   const Deadline deadline = loop().in(options_.timeout);
-  auto connection = co_await Connection::open(resolver_, to, deadline);
+  auto connection = co_await open(to, deadline);
   if (!connection) co_return connection;
 
   const bool by_sentinel = !options_.sentinels.empty();
@@ -68,7 +73,7 @@ Task<Locator::Opened> Locator::log_in(Endpoint to) {
 
 Task<Result<Endpoint>> Locator::ask(Endpoint sentinel) {
   const Deadline deadline = loop().in(options_.timeout);
-  auto connection = co_await Connection::open(resolver_, sentinel, deadline);
+  auto connection = co_await open(sentinel, deadline);
   if (!connection) co_return std::unexpected(connection.error());
   Commands commands;
   append_auth(commands);  // its answer does not matter: the next one's does

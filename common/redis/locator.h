@@ -1,18 +1,20 @@
 // common/redis/locator.h
 // Finds the server to talk to, connects and logs in.
 //
-//   without sentinels   connect ─► AUTH ─► SELECT ─► PING
+//   without sentinels   connect, TLS ─► AUTH ─► SELECT ─► PING
 //   with sentinels      ask one after the other for the master of that name; connect there ─► AUTH ─► SELECT ─► ROLE
 //
 // A sentinel may be cut off and still name the old master, so what it says is believed only if that
 // server calls itself a master; otherwise the next sentinel is asked. The one that was right is
 // asked first the next time. Sentinels are offered the same user and password, and may do without.
+// TLS is with all of them or with none.
 //
 // Threading: one loop's. Bounds: each connection, sentinels' included, gets `timeout` for connect
 // and login.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ struct ServerOptions {
   std::string user;         // empty: the default user
   std::string password;     // empty: no AUTH
   int db = 0;
+  std::optional<TlsOptions> tls;
   milliseconds timeout{500};
 };
 
@@ -50,6 +53,7 @@ class Locator {
 
   Task<Opened> log_in(Endpoint to);
   Task<Result<Endpoint>> ask(Endpoint sentinel);
+  Task<Opened> open(Endpoint to, Deadline deadline);
   void append_auth(Commands& commands) const;
 
   Resolver& resolver_;

@@ -205,6 +205,21 @@ TEST_CASE("options that contradict each other are refused", "[config]") {
   CHECK(mistake_in("listen.srt = 1935\nlisten.rtmp = 0\nlisten.http = 0\n") == "no mistake");
   CHECK(mistake_in("redis.sentinels = a:26379, b:26379\n") ==
         "weir.conf:1: redis.sentinels: needs redis.master_name");
+  CHECK(mistake_in("redis.user = weir\n") == "weir.conf:1: redis.user: needs redis.password");
+}
+
+TEST_CASE("options of TLS to Redis come together", "[config]") {
+  CHECK(mistake_in("[redis]\ntls = on\ntls_cert = a\n") ==
+        "weir.conf:3: redis.tls_cert: needs redis.tls_key");
+  CHECK(mistake_in("[redis]\ntls = on\ntls_key = a\n") ==
+        "weir.conf:3: redis.tls_key: needs redis.tls_cert");
+  for (const std::string key : {"tls_ca", "tls_server_name"})
+    CHECK(mistake_in("[redis]\n" + key + " = a\n") ==
+          "weir.conf:2: redis." + key + ": needs redis.tls = on");
+  CHECK(mistake_in("[redis]\ntls_cert = a\ntls_key = b\n") ==
+        "weir.conf:2: redis.tls_cert: needs redis.tls = on");
+  CHECK(mistake_in("[redis]\ntls = on\ntls_ca = a\ntls_cert = b\ntls_key = c\n"
+                   "tls_server_name = d\nuser = e\npassword = f\n") == "no mistake");
 }
 
 }  // namespace weir

@@ -8,17 +8,18 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene
+from support.certificates import Certificates
 from support.crowd import Crowd, FlvViewer, RtmpViewer
-from support.node import Weir
+from support.node import BINARY, Weir
 from support.origin import Origin
 from support.redis import Redis
 from support.scene import SLOWNESS, wait_until
 
 
 class SharedView(scene.SceneTest):
-    def cluster(self, proxies=2, origins=2, options=None):
+    def cluster(self, proxies=2, origins=2, options=None, redis=None):
         """Proxies of one Redis; every origin is registered at the first of them only."""
-        self.redis = Redis(self.scene)
+        self.redis = redis or Redis(self.scene)
         self.origins = [Origin(self.scene, f"origin{i}") for i in range(origins)]
         self.proxies = [
             Weir(
@@ -184,6 +185,43 @@ class SharedView(scene.SceneTest):
             "every stream goes on",
             15 * SLOWNESS,
         )
+
+    def test_the_view_is_shared_over_tls_by_a_user_who_may_no_more_than_the_manual_says(self):
+        certificates = Certificates(self.scene)
+        redis = Redis(self.scene, certificates=certificates)
+        with open(os.path.join(scene.REPOSITORY, "docs/operations.md")) as manual:
+            (rights,) = [line for line in manual if line.startswith("ACL SETUSER weir ")]
+        redis.ask(*rights.split())
+        user = {"redis.user": "weir", "redis.password": "PASSWORD"}
+        self.cluster(redis=redis, options=user)
+        edge = Weir(
+            self.scene,
+            "edge",
+            options={"upstream.discover": "redis", **redis.options_for_weir(), **user},
+        )
+        wait_until(lambda: self.known_to(edge) == 2, "the edge knows both proxies")
+        names = ["a", "b", "c", "d"]
+        self.publish(self.proxies[0], names)
+        at = self.placed(names)
+        self.watch(self.proxies[1], names)
+        self.assertEqual(at, {name: origin for name, origin in self.routes().items() if name in at})
+        self.assertEqual([], redis.ask("ACL", "LOG"), "nothing was refused")
+        clients = redis.ask("CLIENT", "LIST", "TYPE", "NORMAL")
+        self.assertGreaterEqual(clients.count(" user=weir "), 3, clients)
+
+    def test_an_unknown_authority_keeps_the_node_from_starting_a_wrong_one_from_redis(self):
+        certificates = Certificates(self.scene)
+        redis = Redis(self.scene, certificates=certificates)
+        options = {"state.backend": "redis", **redis.options_for_weir()}
+        missing = self.scene.path("missing.pem")
+        sets = [f"--set={key}={value}" for key, value in {**options, "redis.tls_ca": missing}.items()]
+        status, text = self.scene.run("weir-unknown", [BINARY, "--role=proxy", *sets], 10 * SLOWNESS)
+        self.assertEqual(1, status, text)
+        self.assertIn(f"redis.tls_ca: certificates in {missing}: No such file or directory", text)
+
+        proxy = Weir(self.scene, "proxy", options={**options, "redis.tls_ca": certificates.client[0]})
+        wait_until(lambda: "certificate verify failed" in proxy.log(), "it says why Redis is away")
+        self.assertEqual(0, proxy.metric("weir_redis_up"))
 
     def test_bad_values_in_redis_are_misses(self):
         self.cluster()

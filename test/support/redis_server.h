@@ -19,7 +19,9 @@ class RedisServer {
  public:
   using Arguments = std::vector<std::string>;
 
-  explicit RedisServer(Arguments more = {}) : more_(std::move(more)) {
+  // `port_option` is "--tls-port" for a server that speaks nothing but TLS.
+  explicit RedisServer(Arguments more = {}, std::string port_option = "--port")
+      : more_(std::move(more)), port_option_(std::move(port_option)) {
     char name[] = "/tmp/weir-redis-XXXXXX";
     INVARIANT(::mkdtemp(name) != nullptr);
     directory_ = name;
@@ -73,9 +75,11 @@ class RedisServer {
     if (pid != 0) return pid;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // it must not outlive a test that crashed
     if (::getppid() != parent) ::_exit(1);
-    Arguments words{"redis-server", "--port",    std::to_string(port_), "--bind", "127.0.0.1",
-                    "--save",       "",          "--appendonly",        "no",     "--dir",
-                    directory_,     "--logfile", directory_ + "/log"};
+    Arguments words{
+        "redis-server", "--bind",    "127.0.0.1",         "--save", "",        "--appendonly",
+        "no",           "--logfile", directory_ + "/log", "--dir",  directory_};
+    if (port_option_ != "--port") words.insert(words.end(), {"--port", "0"});
+    words.insert(words.end(), {port_option_, std::to_string(port_)});
     words.insert(words.end(), more_.begin(), more_.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -93,6 +97,7 @@ class RedisServer {
   }
 
   const Arguments more_;
+  const std::string port_option_;
   std::string directory_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;

@@ -6,11 +6,23 @@ from support.scene import free_port, wait_until
 
 
 class Redis:
-    """One server. `replica_of`: another Redis; `options`: further directives, {"requirepass": "..."}."""
+    """One server. `replica_of`: another Redis; `options`: further directives, {"requirepass": "..."};
+    `certificates`: then it speaks nothing but TLS, and asks for one of theirs."""
 
-    def __init__(self, scene, name="redis", replica_of=None, options=None):
+    def __init__(self, scene, name="redis", replica_of=None, options=None, certificates=None):
         self.scene, self.name, self.port = scene, name, free_port()
-        self.options = dict(options or {})
+        self.certificates = certificates
+        self.options = {"port": self.port, **(options or {})}
+        if certificates:
+            self.options.update(
+                {
+                    "port": 0,
+                    "tls-port": self.port,
+                    "tls-ca-cert-file": certificates.ca,
+                    "tls-cert-file": certificates.server[0],
+                    "tls-key-file": certificates.server[1],
+                }
+            )
         if replica_of:
             self.options["replicaof"] = f"127.0.0.1 {replica_of.port}"
         self.start()
@@ -21,7 +33,7 @@ class Redis:
             self.name,
             [
                 "redis-server",
-                *("--port", self.port, "--bind", "127.0.0.1", "--dir", self.scene.directory),
+                *("--bind", "127.0.0.1", "--dir", self.scene.directory),
                 *("--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"),
                 *words,
             ],
@@ -37,14 +49,26 @@ class Redis:
 
     def ask(self, *words):
         """One command, and its answer: text, number, None, or a list of these. OSError when it is an error."""
-        with socket.create_connection(("127.0.0.1", self.port), 2) as connection:
+        with self._connect() as connection:
             text = "".join(f"${len(str(word).encode())}\r\n{word}\r\n" for word in words)
             connection.sendall(f"*{len(words)}\r\n{text}".encode())
             with connection.makefile("rb") as answers:
                 return _read(answers)
 
+    def _connect(self):
+        plain = socket.create_connection(("127.0.0.1", self.port), 2)
+        if not self.certificates:
+            return plain
+        return self.certificates.client_context().wrap_socket(plain, server_hostname="127.0.0.1")
+
     def options_for_weir(self):
-        return {"redis.host": "127.0.0.1", "redis.port": self.port}
+        options = {"redis.host": "127.0.0.1", "redis.port": self.port}
+        if self.certificates:
+            certificate, key = self.certificates.client
+            options["redis.tls"] = "on"
+            options["redis.tls_ca"] = self.certificates.ca
+            options["redis.tls_cert"], options["redis.tls_key"] = certificate, key
+        return options
 
     def kill(self):
         self.process.kill()
@@ -66,8 +90,8 @@ class Sentinel:
         self.process = scene.start(name, ["redis-sentinel", path])
         wait_until(self.master, f"{name} knows the master")
 
-    def ask(self, *words):
-        return Redis.ask(self, *words)
+    certificates = None
+    ask, _connect = Redis.ask, Redis._connect
 
     def master(self):
         """The master's port, as it says; None when it does not answer."""
