@@ -12,6 +12,7 @@ namespace {
 constexpr std::chrono::seconds kMinTtl{1};
 constexpr std::chrono::seconds kMaxTtl{300};
 constexpr std::chrono::seconds kRetryAfterFailure{1};
+constexpr milliseconds kPatience{200};  // with the resolver, when there are old addresses
 constexpr int kQueryTimeoutMs = 1000;
 constexpr int kQueryTries = 3;
 }  // namespace
@@ -145,8 +146,14 @@ Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint
       ask(host);  // may be answered at once, from the hosts file
     }
     if (!question->done) {
-      auto answered = co_await question->answered.wait(deadline);
-      if (!answered) co_return std::unexpected(answered.error());
+      const bool outdated = known != answers_.end();
+      const Deadline until = outdated ? std::min(deadline, loop_.in(kPatience)) : deadline;
+      auto answered = co_await question->answered.wait(until);
+      known = answers_.find(host);
+      if (!answered && (answered.error().code == Errc::Cancelled || known == answers_.end()))
+        co_return std::unexpected(answered.error());
+      // The question stays open; meanwhile nobody else needs to wait for it.
+      if (!answered) known->second.expires = loop_.now() + kRetryAfterFailure;
     }
     known = answers_.find(host);
   }

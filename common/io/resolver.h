@@ -3,8 +3,8 @@
 //
 // Answers are kept for their TTL; forget() makes the next resolve() ask again, which is what one
 // does when no address of an answer lets itself be connected. While the resolver does not answer,
-// the last known addresses go on being used. Questions for one name that come together are asked
-// once.
+// or denies the name, the last known addresses go on being used, and nobody waits long to learn
+// that. Questions for one name that come together are asked once.
 //
 // Threading: one loop's. Bounds: kMaxNames names.
 #pragma once
