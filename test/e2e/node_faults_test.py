@@ -91,7 +91,7 @@ class Cluster(NodeFaults):
                 if viewer.closed:
                     cut.add(name)
                     (viewers[name],) = self.watch(balancer, name)
-                elif name in cut and name not in back and viewer.client.codes:
+                elif name in cut and name not in back and viewer.frames:
                     back[name] = time.monotonic() - killed
             time.sleep(0.01)
         print(f"# back after {sorted(round(t, 2) for t in back.values())} s", file=sys.stderr)
