@@ -1,5 +1,6 @@
 // main.cpp
 // Puts a node together from its configuration and takes it apart again: no logic of its own.
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,10 +11,13 @@
 
 #include "common/command_line.h"
 #include "common/config.h"
+#include "common/departure.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/systemd.h"
 #include "edge/demo.h"
 #include "edge/edge_node.h"
+#include "proxy/cluster_client.h"
 #include "proxy/proxy_node.h"
 #include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
@@ -24,7 +28,6 @@ using namespace weir;
 
 constexpr milliseconds kUnwind{5000};
 constexpr milliseconds kLeastUnwind{500};
-constexpr milliseconds kLook{50};
 constexpr milliseconds kAnswer{1000};
 
 Config load(const CommandLine& line) {
@@ -176,22 +179,33 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
   std::fflush(stdout);
 }
 
+// Why the node takes no clients; null when it does.
+using NodeState = std::atomic<const char*>;
+
+ControlView::Options control_options(const Config& config, const NodeState& not_ready) {
+  return {.role = config.text("role"), .state = [&not_ready]() -> std::string {
+            const char* reason = not_ready;
+            return reason != nullptr ? reason : "ready";
+          }};
+}
+
 std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
-                                                  Metrics& metrics, Routing& routing,
-                                                  const std::atomic<const char*>& not_ready) {
+                                                  Metrics& metrics, LoopGroup& loops,
+                                                  Routing& routing, const NodeState& state,
+                                                  ControlHandlers reading, ControlHandlers all) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
-  handlers.not_ready = [&not_ready] {
-    const char* reason = not_ready;
-    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
+  handlers.unwell = [&loops] {
+    return loops.answer(kAnswer) ? std::vector<std::string>{}
+                                 : std::vector<std::string>{"a loop does not answer"};
   };
-  handlers.upstreams = [&routing] {
-    auto states = routing.ask_from_outside(
-        [](Router& router) { return router.snapshot(Clock::now()); }, kAnswer);
-    return states.value_or(std::vector<UpstreamState>{});
+  handlers.not_ready = [&state] {
+    const char* reason = state;
+    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
   };
   SystemApi::Options options;
   options.allow = config.networks("system.allow");
+  options.token = config.text("api.token");
   options.identity = {.server = node,
                       .service = random_id(),
                       .pid = std::to_string(::getpid()),
@@ -204,12 +218,20 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
     options.listen = *endpoint;
     apis.push_back(std::make_unique<SystemApi>(options, handlers));
   };
+  handlers.control = std::move(reading);
   open("listen.api");
+  handlers.control = std::move(all);
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
   open("listen.system");
   return apis;
+}
+
+// What the edge holds; a proxy does not look into streams.
+ControlView::Streams streams_of(const std::unique_ptr<EdgeNode>& node) {
+  if (!node) return nullptr;
+  return [&edge = *node] { return edge.streams(kAnswer); };
 }
 
 std::size_t worker_count(const Config& config) {
@@ -218,26 +240,8 @@ std::size_t worker_count(const Config& config) {
                     : std::max(1U, std::thread::hardware_concurrency());
 }
 
-// Until the operator wants it to end. REQUIRES: the signals are blocked in all threads.
-int wait_for_signal(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
-}
-
-// Lets live connections go on until they end, the time is up, or a second signal comes.
-void drain(const Admission& admission, const sigset_t& signals, milliseconds grace) {
-  const auto deadline = Clock::now() + grace;
-  const timespec look{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(kLook).count()};
-  while (admission.connections() > 0 && Clock::now() < deadline)
-    if (::sigtimedwait(&signals, nullptr, &look) > 0) return;
-}
-
 int run(const Config& config) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  Departure departure;
   std::signal(SIGPIPE, SIG_IGN);
 
   log::init(log::level_named(config.text("log.level")),
@@ -256,6 +260,12 @@ int run(const Config& config) {
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
+  Systemd systemd(process_environment());
+  if (const auto period = systemd.interval())
+    departure.meanwhile(*period, [&] {
+      systemd.keep_alive([&](milliseconds patience) { return loops.answer(patience); },
+                         Clock::now());
+    });
   Routing routing(loops[0], router_of(config), metrics,
                   sharing_of(config, node, reached_at(config, ports)));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
@@ -267,10 +277,16 @@ int run(const Config& config) {
                                 "Connections closed because a limit was reached.", {},
                                 [&] { return static_cast<double>(admission.refused()); });
   // The last ports that may not be had: nothing runs yet that would have to be stopped.
-  std::atomic<const char*> not_ready = "starting";
-  auto apis = open_apis(config, node, metrics, routing, not_ready);
+  NodeState not_ready = "starting";
+  ControlView control(loops, routing, control_options(config, not_ready));
+  ControlHandlers all = ControlHandlers::all(control);
+  all.drain = [&departure] { departure.ask(); };
+  auto apis = open_apis(config, node, metrics, loops, routing, not_ready,
+                        ControlHandlers::reading(control), std::move(all));
 
   loops.start();
+  SessionDirectory sessions(loops);
+  ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::unique_ptr<EdgeNode> edge_node;
   std::unique_ptr<ProxyNode> proxy_node;
@@ -282,18 +298,24 @@ int run(const Config& config) {
     proxy_node =
         std::make_unique<ProxyNode>(loops, proxy_options(config, node, served), routing, admission,
                                     metrics, ProxyNode::Ports{ports.rtmp, ports.http, ports.rtsp});
+  control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
   not_ready = nullptr;
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});
 
-  const int signal = wait_for_signal(signals);
-  log::info("going away", {{"signal", signal}});
+  systemd.ready(fmt::format("role {}, node {}", config.text("role"), node));
+  const auto why = departure.wait();
+  log::info("going away", {{"asked_by", name(why)}});
   not_ready = "draining";
   routing.leave();
+  systemd.stopping(config.duration("shutdown.force") + kUnwind);
   const auto force = Clock::now() + config.duration("shutdown.force");
   if (edge_node) edge_node->stop_accepting();
   if (proxy_node) proxy_node->stop_accepting();
-  if (signal == SIGTERM) drain(admission, signals, config.duration("shutdown.grace"));
+  sessions.drain();
+  if (why != Departure::Reason::Interrupt)
+    departure.linger(config.duration("shutdown.grace"),
+                     [&admission] { return admission.connections() == 0; });
   apis.clear();
   const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
   const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));

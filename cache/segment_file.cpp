@@ -89,6 +89,7 @@ Result<std::unique_ptr<SegmentFile>> SegmentFile::open(const std::string& folder
   auto loaded = too_large ? unsound("larger than it may be") : file->load(path, size);
   if (!loaded) {
     file->file_.reset();
+    file->replaced_ = loaded.error().text;
     discard(folder);
     loaded = file->load(path, size);
   }

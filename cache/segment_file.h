@@ -70,6 +70,8 @@ class SegmentFile {
   // For a disk that has less room than was promised.
   void lower_limit(std::uint64_t bytes) { limit_ = bytes; }
   std::size_t max_object() const { return max_object_; }
+  // Why the file that was there had to go; empty when it is in use, or there was none.
+  const std::string& replaced() const { return replaced_; }
   bool lost() const { return file_ != nullptr && file_->lost(); }
 
  private:
@@ -95,6 +97,7 @@ class SegmentFile {
   std::uint64_t cost_of(std::size_t value) const;
 
   const int lock_;
+  std::string replaced_;
   std::unique_ptr<LmdbFile> file_;
   LmdbFile::Table index_ = 0;
   LmdbFile::Table order_ = 0;

@@ -11,8 +11,16 @@ namespace {
 
 constexpr int kMaxLostFiles = 3;  // each is never freed
 constexpr std::uint64_t kShareToFree = 8;
+constexpr std::uint64_t kTransactionShare = 16;
 
 TierObject::Time wall_time() { return std::chrono::system_clock::now(); }
+
+// Pages that a transaction frees are of use only to the next: a small file has no room for large ones.
+SegmentStore::Options fitting(SegmentStore::Options options) {
+  const std::uint64_t most = options.size / kTransactionShare;
+  options.transaction_bytes = std::min<std::uint64_t>(options.transaction_bytes, most);
+  return options;
+}
 
 }  // namespace
 
@@ -35,7 +43,7 @@ SegmentStore::Counters::Counters(Metrics& metrics)
 }
 
 SegmentStore::SegmentStore(Options options, Metrics& metrics)
-    : options_(std::move(options)), counters_(metrics), thread_([this] { run(); }) {}
+    : options_(fitting(std::move(options))), counters_(metrics), thread_([this] { run(); }) {}
 
 SegmentStore::~SegmentStore() {
   {
@@ -243,6 +251,11 @@ void SegmentStore::open() {
     log::info("cache on disk", {{"folder", options_.folder},
                                 {"entries", file_->usage().entries},
                                 {"bytes", file_->usage().bytes}});
+    if (!file_->replaced().empty()) {
+      counters_.errors.Increment();
+      log::warn("the cache's file was not usable, and is begun anew",
+                {{"folder", options_.folder}, {"error", file_->replaced()}});
+    }
   } else {
     counters_.errors.Increment();
     open_again_ = Clock::now() + options_.retry;

@@ -37,7 +37,7 @@ class SegmentStore final : public ObjectTier {
     std::uint64_t size = 1024 * 1024 * 1024;           // on disk, at least SegmentFile::kLeastSize
     std::size_t max_waiting = 10'000;                  // requests not done yet
     std::size_t max_waiting_bytes = 64 * 1024 * 1024;  // of objects to be written
-    std::size_t transaction_bytes = 8 * 1024 * 1024;   // about
+    std::size_t transaction_bytes = 8 * 1024 * 1024;   // about, and at most 1/16 of size
     milliseconds gather{250};
     milliseconds retry{60'000};
   };

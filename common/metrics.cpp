@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -42,12 +43,14 @@ double open_fds() {
   return count;
 }
 
-// proc(5): seconds since 1970 at boot.
+// Seconds since 1970 at boot. Not from /proc/stat, which a sandbox may hide.
 double boot_time() {
-  std::istringstream lines(file_text("/proc/stat"));
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("btime ")) return std::strtod(line.c_str() + 6, nullptr);
-  return 0;
+  const auto seconds = [](clockid_t clock) {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+  };
+  return seconds(CLOCK_REALTIME) - seconds(CLOCK_BOOTTIME);
 }
 
 MetricFamily single(std::string name, std::string help, MetricType type, double value) {

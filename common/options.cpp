@@ -12,7 +12,8 @@ constexpr Section kSections[] = {
     {"", "General"},
     {"listen",
      "Where this node is reached. Two listeners of one transport never share an address."},
-    {"system", "The registration of origins, and whatever changes state, on listen.system."},
+    {"system", "The registration of origins, on listen.system."},
+    {"api", "The control API: all of it on listen.system, what changes nothing on listen.api."},
     {"node", "This node among others."},
     {"upstream.*",
      "One section [upstream.NAME] for each server to pull from or relay to: origins for a proxy; "
@@ -52,11 +53,17 @@ constexpr Option kOptions[] = {
     {"listen.srt", Kind::Listen, "10080", "", "SRT, over UDP.", "PROXY_SRT_SERVER"},
     {"listen.rtsp", Kind::Listen, "", "", "RTSP, over TCP.", "", Roles::Proxy},
     {"listen.system", Kind::Listen, "127.0.0.1:12025", "",
-     "HTTP API where origins register. A bare port opens it to other hosts; see system.allow.",
+     "HTTP API where origins register and that changes things. A bare port opens it to other "
+     "hosts; "
+     "see system.allow and api.token.",
      "PROXY_SYSTEM_API"},
 
     {"system.allow", Kind::CidrList, "loopback, private", "",
      "Who may register: addresses and networks, or the words loopback and private."},
+
+    {"api.token", Kind::Secret, "", "",
+     "Who sends it (Authorization: Bearer) may use the control API, and nobody else. Without one "
+     "everybody may look, and only this machine may change anything."},
 
     {"node.id", Kind::Text, "", "",
      "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "

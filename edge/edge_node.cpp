@@ -1,5 +1,9 @@
 #include "edge/edge_node.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "common/io/ask.h"
 #include "edge/http_session.h"
 #include "edge/rtmp_session.h"
 
@@ -108,11 +112,26 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
   });
 }
 
+Result<std::vector<StreamReport>> EdgeNode::streams(milliseconds patience) {
+  auto parts = ask_each(
+      loops_,
+      [this](Loop& loop) {
+        return per_loop_[static_cast<std::size_t>(loop.index())]->hub.reports();
+      },
+      patience);
+  if (!parts) return std::unexpected(parts.error());
+  std::vector<StreamReport> reports;
+  for (auto& part : *parts) std::ranges::move(part, std::back_inserter(reports));
+  return reports;
+}
+
 void EdgeNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    part.rtmp.reset();
-    part.http.reset();
+    for (auto* listener : {&part.rtmp, &part.http}) {
+      if (*listener) (*listener)->take_waiting();
+      listener->reset();
+    }
   });
 }
 

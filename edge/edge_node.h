@@ -25,6 +25,8 @@ class EdgeNode {
   // REQUIRES: the loops run, and outlive this.
   EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
            Metrics& metrics, const Ports& ports);
+  // What it holds, asked from a thread that is no loop's. Errors: Timeout.
+  Result<std::vector<StreamReport>> streams(milliseconds patience);
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.

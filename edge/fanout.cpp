@@ -124,13 +124,15 @@ void Fanout::end(Viewer& viewer) {
 void Fanout::say_farewell() {
   const ByteBuffer unpublished = rtmp::unpublish_messages(rtmp::kMediaStreamId);
   const bool leaving = news_.over->code == Errc::Cancelled;
+  const ByteBuffer reconnect = rtmp::reconnect_request("This server goes away.");
   ByteBuffer close;
   websocket::append_close(close,
                           leaving ? websocket::CloseCode::GoingAway : websocket::CloseCode::Normal);
   for (std::size_t i = viewers_.size(); i-- > 0;) {
     Viewer& viewer = *viewers_[i];
     viewer.set_why(*news_.over);
-    if (viewer.format() == Format::Rtmp) viewer.farewell(unpublished);
+    if (viewer.format() == Format::Rtmp)
+      viewer.farewell(leaving && viewer.reconnects() ? reconnect : unpublished);
     if (is_websocket(viewer.format())) viewer.farewell(close);
     end(viewer);
   }

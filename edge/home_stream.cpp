@@ -1,6 +1,7 @@
 #include "edge/home_stream.h"
 
 #include "common/log.h"
+#include "edge/stream_media.h"
 
 namespace weir {
 
@@ -30,7 +31,17 @@ void HomeStream::expired() {
 
 void HomeStream::cancelled() { finish({Errc::Cancelled, "shutting down"}); }
 
+StreamReport HomeStream::report() const {
+  StreamReport report = report_of(stream_);
+  const bool pulled = puller_ && pulling_.running();
+  report.source = publisher_ != 0 ? "publisher" : pulled ? "upstream" : "none";
+  if (pulled) report.upstream = puller_->upstream();
+  report.age = std::chrono::duration_cast<milliseconds>(context_.loop.now() - born_);
+  return report;
+}
+
 void HomeStream::review() {
+  stream_.sample_rate();
   if (auto why = verdict()) {
     finish(*why);
     return;

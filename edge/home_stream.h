@@ -15,6 +15,7 @@
 #include "common/io/child.h"
 #include "edge/forwarder.h"
 #include "edge/puller.h"
+#include "proxy/stream_report.h"
 
 namespace weir {
 
@@ -35,6 +36,7 @@ class HomeStream final : private Timer {
   ~HomeStream();
 
   Stream& stream() { return stream_; }
+  StreamReport report() const;
 
   // Takes the stream for a publisher, and waits for the upstream's verdict where there is one.
   // Errors: Busy while another one is sending, and the upstream's.

@@ -130,7 +130,7 @@ class HttpSession {
     }
     auto fetched = co_await fetch(request);
     if (fetched) co_return *fetched;
-    const bool keep = http::keeps_alive(request);
+    bool keep = http::keeps_alive(request);
     auto wanted = understand(request);
     if (wanted && request.method == "GET") {
       const bool may_be_file = is_segment_too(wanted->format);
@@ -144,6 +144,7 @@ class HttpSession {
     }
     if (wanted) wanted = refusal({Errc::NotFound, "only GET gives a stream"});
     const http::Refusal& why = wanted.error();
+    if (why.status == 400) keep = false;
     log::info("request refused", {{"id", id_},
                                   {"peer", peer_.text()},
                                   {"target", log::redact_args(request.target)},
@@ -190,6 +191,7 @@ class HttpSession {
     HopMark mark{.hops = {}, .id = std::string(request.headers.find("X-Request-Id").value_or(""))};
     if (!is_plain_id(mark.id)) mark.id = random_id();
     id_ = mark.id;
+    agent_ = request.headers.find("User-Agent").value_or("");
     const http::Target target = http::target_of(request);
     std::string path(target.path);
     if (!target.query.empty()) path.append("?").append(target.query);
@@ -226,7 +228,8 @@ class HttpSession {
                     .reader = nullptr,
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = greeting(wanted.head, format, (*fanout)->news()),
-                    .admission = std::move(admission_)};
+                    .admission = std::move(admission_),
+                    .agent = std::move(agent_)};
     if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();
     arrival.socket = client_.take_socket();
     (*fanout)->admit(format, std::move(arrival));
@@ -239,6 +242,7 @@ class HttpSession {
   http::ServerConnection client_;
   std::shared_ptr<void> admission_;
   std::string id_;
+  std::string agent_;
 };
 
 }  // namespace

@@ -330,7 +330,7 @@ Task<HttpVisit::Next> HttpVisit::reply(HttpObjectRef object, http::CacheStatus s
 }
 
 Task<HttpVisit::Next> HttpVisit::answer(int status, std::string text) {
-  const bool keep = http::keeps_alive(request_) && client_.body().ended();
+  const bool keep = http::keeps_alive(request_) && client_.body().ended() && status != 400;
   http::Headers extra{{"Cache-Control", "no-store"}};
   if (!keep) extra.add("Connection", "close");
   if (context_.options.cors) extra.add("Access-Control-Allow-Origin", "*");

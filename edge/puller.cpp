@@ -97,7 +97,9 @@ Task<Error> Puller::round() {
     RouteUse use(context_.routing, context_.stream.key(), upstream);
     context_.metrics.pulls.add();
     context_.metrics.pulls_now.Increment();
+    upstream_ = upstream;
     Error ended = co_await pull(std::move(*dialed), chosen);
+    upstream_.clear();
     context_.metrics.pulls_now.Decrement();
     if (progress_ == Progress::Media || stopped_) {
       if (ended.code == Errc::Timeout) avoid_ = upstream;

@@ -37,6 +37,8 @@ class Puller {
   Task<Error> run();
   void stop();
 
+  // The one that is asked or gives; empty between two.
+  const std::string& upstream() const { return upstream_; }
   // Upstream has said that it will not give the stream, and nothing of it had come before.
   bool refused() const { return refused_; }
 
@@ -63,7 +65,8 @@ class Puller {
   bool stopped_ = false;
   bool refused_ = false;
   bool try_flv_ = false;  // Pull::Auto: RTMP is not spoken there
-  std::string avoid_;     // the upstream that fell silent last
+  std::string upstream_;
+  std::string avoid_;  // the upstream that fell silent last
   Gate stop_;
   std::optional<Error> last_error_;
 };

@@ -83,7 +83,10 @@ class RtmpSession {
                     .reader = std::make_unique<rtmp::ChunkReader>(std::move(connection_->reader())),
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = std::move(connection_->out()),
-                    .admission = admission_};
+                    .admission = admission_,
+                    .agent = std::string(request.property("flashVer")),
+                    .page_url = std::string(request.property("pageUrl")),
+                    .reconnects = rtmp::follows_reconnects(request)};
     arrival.socket = connection_->take_socket();
     (*fanout)->admit(Format::Rtmp, std::move(arrival));
     co_return Result<void>{};
@@ -106,7 +109,16 @@ class RtmpSession {
     auto started = co_await connection_->flush(loop_.in(options_.request_timeout));
     if (!started) co_return started;
     connection_->expect_media(options_.rtmp.message);
+    const LiveSession live({.kind = SessionKind::Publish,
+                            .protocol = "rtmp",
+                            .stream = key_,
+                            .peer = peer_,
+                            .agent = std::string(request.property("flashVer")),
+                            .page_url = std::string(request.property("pageUrl")),
+                            .request_id = id_},
+                           socket);
     Error ended = co_await take_media(**publication);
+    if (live.ended()) ended = *live.ended();
     if (evicted) ended = *evicted;
     co_return std::unexpected(ended);
   }

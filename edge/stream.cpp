@@ -20,6 +20,7 @@ Stream::Stream(Loop& loop, std::string key, const EdgeOptions& options, EdgeMetr
       gop_(options.log.max_bytes),
       came_(loop),
       added_(loop),
+      rate_(loop.now()),
       unwatched_since_(loop.now()) {
   metrics_.streams.Increment();
 }
@@ -35,12 +36,15 @@ void Stream::begin_source() {
 Gop::Role Stream::ingest(const flv::Tag& tag) {
   last_packet_ = loop_.now();
   metrics_.bytes_received.add(tag.body.size());
+  received_ += tag.body.size();
   flv::Tag packet = tag;
   if (packet.type == flv::TagType::Script) packet.body = flv::strip_set_data_frame(packet.body);
   // Metadata is of no moment: ffmpeg takes it for subtitles unless it comes at 0.
   const bool metadata = packet.type == flv::TagType::Script && flv::is_metadata(packet.body);
   packet.timestamp_ms = metadata ? 0 : timeline_.map(packet.type, packet.timestamp_ms);
   const auto role = gop_.add(packet);
+  const bool media = role == Gop::Role::Keyframe || role == Gop::Role::Media;
+  if (media && packet.type == flv::TagType::Video) ++frames_;
   if (role == Gop::Role::Keyframe) await_keyframe_ = false;
   // Before the first keyframe of a source there is nothing a viewer could decode; headers are kept
   // by the Gop and go before that keyframe.

@@ -21,6 +21,7 @@
 #include "cache/media_log.h"
 #include "cache/timeline.h"
 #include "common/io/gate.h"
+#include "common/rate_meter.h"
 #include "edge/edge_metrics.h"
 #include "edge/edge_options.h"
 #include "edge/fanout.h"
@@ -68,6 +69,12 @@ class Stream final : private TurnEnd {
 
   const Gop& gop() const { return gop_; }
 
+  std::uint64_t frames() const { return frames_; }  // pictures
+  Traffic traffic() const { return {.received = received_, .sent = 0}; }
+  TrafficRate rate() const { return rate_.rate(loop_.now(), traffic()); }
+  // Call it about once a second or more often.
+  void sample_rate() { rate_.sample(loop_.now(), traffic()); }
+
  private:
   struct Subscription {
     std::uint64_t id;
@@ -94,6 +101,9 @@ class Stream final : private TurnEnd {
   bool started_ = false;
   bool urgent_ = false;  // what was appended this turn is more than audio between frames
   std::optional<Clock::time_point> last_packet_;
+  std::uint64_t frames_ = 0;
+  std::uint64_t received_ = 0;  // bytes
+  RateMeter rate_;
   Clock::time_point unwatched_since_;
   const void* preamble_version_ = nullptr;
   std::uint32_t preamble_ms_ = 0;

@@ -16,6 +16,13 @@ std::size_t loop_of(std::uint64_t publisher) {
 
 StreamHub::~StreamHub() = default;
 
+std::vector<StreamReport> StreamHub::reports() const {
+  std::vector<StreamReport> reports;
+  for (const auto& [key, stream] : home_)
+    if (!stream->finished()) reports.push_back(stream->report());
+  return reports;
+}
+
 StreamHub& StreamHub::home_of(const std::string& key) const {
   return *hubs_[stable_hash(key) % hubs_.size()];
 }

@@ -45,6 +45,9 @@ class StreamHub {
   // Whether viewers of this loop watch the stream.
   bool watches(const std::string& key) const { return fanouts_.contains(key); }
 
+  // Of the streams at home here.
+  std::vector<StreamReport> reports() const;
+
   // Finds the stream, and waits until a viewer can start. The Fanout is for an admit() in the same
   // turn. Errors: NotFound and whatever else kept the stream from starting; Timeout after
   // start_timeout.

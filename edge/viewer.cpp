@@ -23,13 +23,27 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
       cursor_(Cursor::start(view)),
       fd_(arrival.socket->release()),
       format_(format),
+      reconnects_(arrival.reconnects),
       joined_(fanout.loop().now()),
       progress_(joined_),
       reader_(std::move(arrival.reader)),
       frames_(std::move(arrival.frames)),
       id_(std::move(arrival.id)),
       peer_(arrival.socket->peer()),
-      admission_(std::move(arrival.admission)) {
+      admission_(std::move(arrival.admission)),
+      session_(
+          {.kind = SessionKind::Play,
+           .protocol = name(format),
+           .stream = fanout.key(),
+           .peer = peer_,
+           .agent = std::move(arrival.agent),
+           .page_url = std::move(arrival.page_url),
+           .request_id = id_},
+          [this] { return Traffic{.received = received_, .sent = sent_}; },
+          [this] {
+            why_ = *session_.ended();
+            fanout_.end(*this);
+          }) {
   // Without a bound of ours the kernel would hold megabytes for a viewer that has stopped reading.
   const int send_buffer = static_cast<int>(fanout.options().send_buffer);
   setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
@@ -125,6 +139,7 @@ bool Viewer::receive() {
           got == 0 ? Error{Errc::Closed, "viewer left"} : Error{Errc::Reset, std::strerror(errno)};
       return false;
     }
+    received_ += static_cast<std::size_t>(got);
     auto taken = take_in(scratch.first(static_cast<std::size_t>(got)));
     if (!taken) {
       why_ = taken.error();

@@ -15,6 +15,7 @@
 
 #include "cache/media_log.h"
 #include "common/io/socket.h"
+#include "common/live_session.h"
 #include "common/wire/rtmp_chunk_reader.h"
 #include "common/wire/websocket_frame.h"
 
@@ -31,6 +32,9 @@ struct Arrival {
   ByteBuffer greeting;                        // goes before the media: the answer to its request
   std::shared_ptr<void> admission;            // given back when the viewer goes
   std::unique_ptr<websocket::FrameReader> frames = nullptr;  // of a WebSocket client
+  std::string agent{};                                       // how it calls itself
+  std::string page_url{};                                    // where it plays
+  bool reconnects = false;  // it has said that it follows a ReconnectRequest (E-RTMP v2)
 };
 
 class Viewer final : private Watcher {
@@ -42,6 +46,7 @@ class Viewer final : private Watcher {
 
   Format format() const { return format_; }
   const std::string& id() const { return id_; }
+  bool reconnects() const { return reconnects_; }
   const Address& peer() const { return peer_; }
   std::uint64_t sent() const { return sent_; }
   Clock::time_point joined() const { return joined_; }
@@ -72,8 +77,10 @@ class Viewer final : private Watcher {
   Cursor cursor_;
   int fd_;
   Format format_;
+  bool reconnects_;
   bool blocked_ = false;
   bool paused_ = false;
+  std::uint64_t received_ = 0;
   std::uint64_t sent_ = 0;
   Clock::time_point joined_;
   Clock::time_point progress_;  // when the kernel last took something
@@ -84,6 +91,7 @@ class Viewer final : private Watcher {
   Address peer_;
   std::shared_ptr<void> admission_;
   Error why_{Errc::Closed, ""};
+  LiveSession session_;
 };
 
 }  // namespace weir

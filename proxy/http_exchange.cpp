@@ -234,6 +234,7 @@ Task<void> HttpExchange::upload() {
 }
 
 Task<void> HttpExchange::relay(http::Response response) {
+  if (auto* session = client_.session()) session->set_upstream(upstream_of_->id);
   if (response.status == 101) {
     co_await relay_upgrade(std::move(response));
     co_return;
@@ -390,7 +391,7 @@ Task<void> HttpExchange::relay_upgrade(http::Response response) {
 Task<void> HttpExchange::answer(int status, std::string text) {
   relay_.tallies_.failures.add();
   status_ = status;
-  keep_ = keep_ && client_.body().ended();
+  keep_ = keep_ && client_.body().ended() && status != 400;
   http::Headers extra{{"X-Request-Id", id_}, {"Cache-Control", "no-store"}};
   if (!keep_) extra.add("Connection", "close");
   std::string response = http::simple_response(status, "text/plain", text + '\n', extra);

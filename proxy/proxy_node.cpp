@@ -74,9 +74,10 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
 void ProxyNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    part.rtmp.reset();
-    part.http.reset();
-    part.rtsp.reset();
+    for (auto* listener : {&part.rtmp, &part.http, &part.rtsp}) {
+      if (*listener) (*listener)->take_waiting();
+      listener->reset();
+    }
   });
 }
 

@@ -311,6 +311,13 @@ void Router::tick(TimePoint now) {
   routes_.expire(now);
 }
 
+std::optional<Router::Known> Router::known(const std::string& key, TimePoint now) const {
+  const auto stored = routes_.find(key, now);
+  if (!stored) return std::nullopt;
+  const auto live = sessions_.find(key);
+  return Known{stored->upstream, live == sessions_.end() ? Sessions{} : live->second};
+}
+
 std::vector<UpstreamState> Router::snapshot(TimePoint now) const {
   std::vector<UpstreamState> states;
   states.reserve(registry_.entries().size());

@@ -148,9 +148,6 @@ class Router {
   void tick(TimePoint now);
 
   std::vector<UpstreamState> snapshot(TimePoint now) const;
-  std::size_t route_count() const { return routes_.size(); }
-
- private:
   struct Presence {
     std::size_t sessions = 0;
     std::size_t publishers = 0;
@@ -158,7 +155,15 @@ class Router {
   };
   // Live sessions of one stream by upstream: nearly always one element.
   using Sessions = std::map<std::string, Presence>;
+  // Where a stream goes as of now, without going there. Nothing: it has no route.
+  struct Known {
+    std::string upstream;
+    Sessions sessions;
+  };
+  std::optional<Known> known(const std::string& key, TimePoint now) const;
+  std::size_t route_count() const { return routes_.size(); }
 
+ private:
   UpstreamPtr find_named(const NamedOrigin& named, Protocol protocol, TimePoint now) const;
   bool in_session(const std::string& key, const std::string& id) const;
   bool follows(const std::string& key, const StoredRoute& stored, Protocol protocol,

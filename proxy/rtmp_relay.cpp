@@ -4,6 +4,7 @@
 #include "common/io/pump.h"
 #include "common/log.h"
 #include "common/rtmp/client.h"
+#include "common/live_session.h"
 #include "common/stream_key.h"
 #include "proxy/chunk_pipe.h"
 #include "proxy/hop_mark.h"
@@ -221,6 +222,17 @@ class RtmpRelay {
                  options_.stall_timeout, context_.metrics.to_upstreams);
     client_.release_buffer();
     origin.release_buffer();
+    const LiveSession live(
+        {.kind = publishes() ? SessionKind::Publish : SessionKind::Play,
+         .protocol = "rtmp",
+         .stream = key_,
+         .peer = peer_,
+         .upstream = upstream_,
+         .agent = std::string(request_.property("flashVer")),
+         .page_url = std::string(request_.property("pageUrl")),
+         .request_id = id_},
+        [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
+        [this] { client_.socket().close(); });
     Cutoff cutoff(client_.socket(), origin.socket());
     Child upward(loop_);
     upward.start(run_pipe(up, cutoff, "client"));
@@ -228,7 +240,7 @@ class RtmpRelay {
     co_await downward;
     co_await upward.join();
     bytes_ = publishes() ? up.bytes() : down.bytes();
-    co_return *first_end_;
+    co_return live.ended().value_or(*first_end_);
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last

@@ -136,8 +136,9 @@ class RtspRelay : private Timer {
   Task<Error> relay() {
     Socket& client = client_.socket();
     Socket& origin = call_.origin().socket();
-    RouteUse use(context_.routing, call_.target().key, call_.upstream(),
-                 [&origin] { origin.close(); });
+    RouteUse use(
+        context_.routing, call_.target().key, call_.upstream(), [&origin] { origin.close(); },
+        publishes_ ? Purpose::Publish : Purpose::Play);
     RtspLane up(
         client, origin, client_.reader(), client_.unread(),
         [this](rtsp::Message message, std::string& out) { return go_up(std::move(message), out); },

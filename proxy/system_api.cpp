@@ -41,7 +41,7 @@ constexpr std::chrono::seconds kIdle{2};  // between two requests of a connectio
 constexpr int kRequestsPerConnection = 16;
 
 // The body of a POST. Errors: a refusal.
-std::expected<std::string, Answer> read_body(HTTPServerRequest& request) {
+std::expected<std::string, SystemAnswer> read_body(HTTPServerRequest& request) {
   const bool chunked = request.getChunkedTransferEncoding();
   const bool sized = request.hasContentLength();
   if (chunked && sized)
@@ -72,14 +72,19 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
       : pages_(pages), visit_(visit) {}
 
   void handleRequest(HTTPServerRequest& request, HTTPServerResponse& response) override {
-    Answer answer;
+    SystemAnswer answer;
+    bool body_read = false;
     try {
       visit_.answering();
       answer = pages_.answer({.method = request.getMethod(),
                               .target = request.getURI(),
-                              .sender = request.clientAddress().host().toString()},
+                              .sender = request.clientAddress().host().toString(),
+                              .authorization = request.get("Authorization", ""),
+                              .host = request.get("Host", ""),
+                              .origin = request.get("Origin", "")},
                              [&] {
                                visit_.reading();
+                               body_read = true;
                                auto body = read_body(request);
                                visit_.answering();
                                return body;
@@ -92,11 +97,11 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
     response.set("X-Content-Type-Options", "nosniff");
     response.set("Cache-Control", "no-store");
     if (!answer.allow.empty()) response.set("Allow", answer.allow);
+    if (!answer.authenticate.empty()) response.set("WWW-Authenticate", answer.authenticate);
     // What is left of an unread body must not be taken for the next request.
-    const bool bodyless = request.getMethod() == "GET" || request.getMethod() == "HEAD";
-    if (answer.status != 200 ||
-        (bodyless && (request.hasContentLength() || request.getChunkedTransferEncoding())))
-      response.setKeepAlive(false);
+    const bool has_body = request.hasContentLength() ? request.getContentLength64() != 0
+                                                     : request.getChunkedTransferEncoding();
+    if (answer.status != 200 || (has_body && !body_read)) response.setKeepAlive(false);
     response.sendBuffer(answer.body.data(), answer.body.size());
     visit_.reading();
   }
@@ -220,7 +225,7 @@ class SystemApi::Server {
  public:
   Server(const Options& options, Handlers handlers)
       : socket_(listen(options)),
-        pages_(options.identity, options.allow, std::move(handlers)),
+        pages_(options.identity, options.allow, std::move(handlers), options.token),
         watch_(options.deadline, options.hurry),
         pool_(1, static_cast<int>(options.threads)) {
     const Params::Ptr params = params_of(options);

@@ -34,6 +34,7 @@ class SystemApi {
     std::string option = "listen.system";  // for the text of errors
     Endpoint listen;                       // port 0: the kernel chooses; no host: every address
     CidrList allow;                        // who may register
+    std::string token{};                   // of the control API; empty: none
     Identity identity;
     std::size_t threads = 8;
     std::size_t max_waiting = 256;

@@ -1,14 +1,52 @@
 #include "common/http/server_connection.h"
 
+#include "common/sessions.h"
+#include "common/stream_key.h"
+
 namespace weir::http {
 
 namespace {
+
 constexpr milliseconds kLinger{1000};
+
+// What asks for a stream by its own name; segments have names of theirs.
+std::string_view protocol_of(std::string_view extension) {
+  if (extension == "m3u8") return "hls";
+  if (extension == "mpd") return "dash";
+  if (extension == "flv") return "flv";
+  return {};
+}
+
 }  // namespace
+
+ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times,
+                                   const Limits& limits)
+    : Connection(std::move(socket)), times_(times), reader_(limits) {
+  session_.emplace(SessionFacts{.protocol = "http", .peer = this->socket().peer()}, this->socket());
+  session_->set_idle(true);
+}
+
+void ServerConnection::note(Request& request) {
+  const Sessions* all = Sessions::current();
+  if (all == nullptr || !session_) return;
+  session_->set_idle(false);
+  if (all->draining() && !is_websocket_upgrade(request)) request.headers.set("Connection", "close");
+  if (session_->nameless())
+    session_->introduce(request.headers.find("User-Agent").value_or(""),
+                        request.headers.find("Referer").value_or(""));
+  const Target target = target_of(request);
+  const auto dot = target.path.rfind('.');
+  const auto protocol =
+      dot == target.path.npos ? std::string_view{} : protocol_of(target.path.substr(dot + 1));
+  if (protocol.empty()) return;
+  const auto stream = stream_from_http(target.authority, target.path);
+  if (stream) session_->describe(protocol, stream->key());
+}
 
 Task<Parsed<Request>> ServerConnection::read_request() {
   if (!body().ended()) co_return refuse(0, Errc::Closed, "the last request's body was not read");
   Deadline deadline = loop().in(times_.head);
+  if (session_) session_->set_idle(unread().empty());
   if (!std::exchange(first_, false) && unread().empty()) {
     auto came = co_await receive(loop().in(times_.idle));
     if (!came) co_return refuse(0, came.error().code, came.error().text);
@@ -16,6 +54,7 @@ Task<Parsed<Request>> ServerConnection::read_request() {
   }
   auto head = co_await read_head(reader_, deadline);
   if (head) begin_body(framing_of(*head));
+  if (head) note(*head);
   const bool slow = !head && head.error().code == Errc::Timeout && !reader_.idle();
   if (slow) co_return refuse(408, Errc::Timeout, "the head did not come in time");
   co_return std::move(head);

@@ -6,10 +6,16 @@
 //     if (!request) { co_await client.refuse_with(request.error()); co_return; }
 //     auto sent = co_await client.respond(simple_response(200, "text/plain", "hello"));
 //
+// It is in the list of live sessions, with the stream whose playlist or live pipe was asked for last.
+// While the node goes away each answer is the connection's last one.
+//
 // Threading and bounds: Connection's. Requests that are sent ahead wait in the kernel.
 #pragma once
 
+#include <optional>
+
 #include "common/http/connection.h"
+#include "common/live_session.h"
 
 namespace weir::http {
 
@@ -22,13 +28,19 @@ struct ServerTimes {
 class ServerConnection final : public Connection {
  public:
   explicit ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times = {},
-                            const Limits& limits = {})
-      : Connection(std::move(socket)), times_(times), reader_(limits) {}
+                            const Limits& limits = {});
 
   // The body, if any, is for the caller to read; unless it did, no further request is given. A
   // refusal with status 0 is the ordinary end of a connection, or of its peer: there is nothing to
   // answer.
   Task<Parsed<Request>> read_request();
+
+  // Null once the socket has been taken.
+  LiveSession* session() { return session_ ? &*session_ : nullptr; }
+  std::unique_ptr<Socket> take_socket() {
+    session_.reset();
+    return Connection::take_socket();
+  }
 
   Task<Result<void>> respond(std::string bytes);
   // Answers with the refusal's status, if it has one, and ends the connection.
@@ -38,8 +50,11 @@ class ServerConnection final : public Connection {
   Task<void> close_gently();
 
  private:
+  void note(Request& request);
+
   ServerTimes times_;
   RequestReader reader_;
+  std::optional<LiveSession> session_;
   bool first_ = true;
 };
 

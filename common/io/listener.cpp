@@ -42,8 +42,12 @@ Listener::~Listener() {
 
 std::uint16_t Listener::port() const { return Address::of_socket(fd_).port(); }
 
-void Listener::on_ready(std::uint32_t) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+void Listener::on_ready(std::uint32_t) { accept(kAcceptsPerTurn); }
+
+void Listener::take_waiting() { accept(kBacklog); }
+
+void Listener::accept(int most) {
+  for (int i = 0; i < most; ++i) {
     sockaddr_storage from{};
     socklen_t length = sizeof(from);
     auto* raw = reinterpret_cast<sockaddr*>(&from);

@@ -28,12 +28,15 @@ class Listener final : private Watcher, private Timer {
   ~Listener();
 
   std::uint16_t port() const;
+  // Takes all who wait in the kernel's queue now: closing it would reset them. Before the end.
+  void take_waiting();
   // How often accepting had to pause for want of descriptors.
   std::uint64_t pauses() const { return pauses_; }
 
  private:
   void on_ready(std::uint32_t events) override;
   void expired() override;
+  void accept(int most);
 
   Loop& loop_;
   int fd_;

@@ -1,6 +1,8 @@
 #include "common/io/loop_group.h"
 
+#include <condition_variable>
 #include <future>
+#include <mutex>
 
 namespace weir {
 
@@ -31,6 +33,25 @@ void LoopGroup::on_each(const std::function<void(Loop&)>& work) {
     });
     done.get_future().wait();
   }
+}
+
+bool LoopGroup::answer(milliseconds patience) {
+  // Shared, because a late answer comes when nobody waits for it any more.
+  struct Count {
+    std::mutex mutex;
+    std::condition_variable all;
+    std::size_t missing;
+  };
+  auto count = std::make_shared<Count>();
+  count->missing = loops_.size();
+  for (auto& loop : loops_) {
+    loop->post([count] {
+      std::lock_guard lock(count->mutex);
+      if (--count->missing == 0) count->all.notify_all();
+    });
+  }
+  std::unique_lock lock(count->mutex);
+  return count->all.wait_for(lock, patience, [&] { return count->missing == 0; });
 }
 
 bool LoopGroup::shut_down(milliseconds patience) {

@@ -1,7 +1,9 @@
 // common/io/loop_group.h
 // All loops of a process, each on a thread of its own, from start to shutdown.
 //
-// Threading: the thread that made it. Bounds: shut_down() takes at most its patience.
+// Threading: the thread that made it, but for answer().
+// Bounds: shut_down() and answer() take at most their patience; a loop that hangs keeps one small
+// message of each answer().
 #pragma once
 
 #include <functional>
@@ -26,6 +28,8 @@ class LoopGroup {
   void start();
   // Runs `work` on every loop, one after the other, and returns when it has run on all.
   void on_each(const std::function<void(Loop&)>& work);
+  // Whether every loop comes round within `patience`. From any thread that is no loop's.
+  bool answer(milliseconds patience);
   // Ends all waits, lets sessions unwind, then ends the threads. False when some session did not
   // end in time.
   bool shut_down(milliseconds patience);

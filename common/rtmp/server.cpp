@@ -132,6 +132,17 @@ ByteBuffer unpublish_messages(std::uint32_t stream_id) {
   return out;
 }
 
+ByteBuffer reconnect_request(std::string_view description) {
+  return status_message(0, "status", "NetConnection.Connect.ReconnectRequest", description);
+}
+
+bool follows_reconnects(const Request& request) {
+  constexpr unsigned kReconnect = 0x01;  // E-RTMP v2, CapsExMask
+  const Value* caps = request.connect.empty() ? nullptr : request.connect[0].find("capsEx");
+  const double bits = caps != nullptr ? caps->number() : 0;
+  return bits >= 1 && bits <= 0xffff && (static_cast<unsigned>(bits) & kReconnect) != 0;
+}
+
 void send_play_started(Connection& connection, std::uint32_t stream_id, std::string_view stream) {
   connection.user_control(Event::StreamBegin, stream_id);
   const std::string description = "Playing " + std::string(stream) + ".";

@@ -49,6 +49,10 @@ ByteBuffer status_message(std::uint32_t stream_id, std::string_view level, std::
 ByteBuffer unpublish_messages(std::uint32_t stream_id);
 // All that goes before the media of an accepted play.
 void send_play_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
+// E-RTMP v2: what tells a client that it should connect anew and go on there; and whether it has said
+// in its connect that it will (capsEx).
+ByteBuffer reconnect_request(std::string_view description);
+bool follows_reconnects(const Request& request);
 void send_publish_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 
 // The answer to a request that is not granted: an onStatus whose code fits `why`. Between weirs the

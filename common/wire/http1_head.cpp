@@ -90,6 +90,8 @@ Parsed<void> check_framing(Headers& headers, int minor_version) {
 Parsed<void> check_head(Request& request) {
   const auto hosts = request.headers.find_all("Host");
   if (hosts.size() > 1) return bad("more than one Host");
+  if (request.headers.find_all("Content-Length").size() > 1)
+    return bad("more than one Content-Length");
   if (hosts.empty() && request.minor_version >= 1) return bad("no Host");
   // RFC 9110 7.2: an empty Host is that of a target without authority.
   if (!hosts.empty() && !hosts.front().empty() && !is_authority(hosts.front())) {

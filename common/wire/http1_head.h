@@ -5,10 +5,11 @@
 // deadline comes. What is refused, beyond broken syntax: obs-fold, Content-Length together with
 // Transfer-Encoding, lengths that differ, have a sign or overflow, a Transfer-Encoding other than
 // exactly `chunked`, HTTP versions but 1.0 and 1.1. In requests also: a missing, repeated or
-// malformed Host (HTTP/1.0 may do without), targets but origin-form, absolute-form of http and
-// https, and `OPTIONS *`, and white space before a colon; in responses that space is dropped, a
-// reason may be missing, any status of three digits from 100 up passes. Content-Lengths that agree
-// become one. Bytes above 0x7f pass in targets and values: players put raw UTF-8 there.
+// malformed Host (HTTP/1.0 may do without), a second Content-Length, targets but origin-form,
+// absolute-form of http and https, and `OPTIONS *`, and white space before a colon. In responses
+// that space is dropped, Content-Lengths that agree become one, a reason may be missing, any status
+// of three digits from 100 up passes. Bytes above 0x7f pass in targets and values: players put raw
+// UTF-8 there.
 //
 // Pipelining: after a head, the rest of `input` is that head's body or the next head.
 //

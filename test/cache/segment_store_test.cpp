@@ -1,5 +1,6 @@
 #include "cache/segment_store.h"
 
+#include <fstream>
 #include <future>
 #include <catch2/catch.hpp>
 
@@ -242,6 +243,33 @@ TEST_CASE("more than fits evicts and goes on", "[segment_store][threads]") {
   run(loop, session(store));
   CHECK(value(metrics, "weir_disk_cache_evictions_total") > 100);
   CHECK(dropped(metrics) == 0);
+  CHECK(value(metrics, "weir_disk_cache_up") == 1);
+}
+
+TEST_CASE("what comes at once in more than the file's size is written in parts that fit",
+          "[segment_store][threads]") {
+  const QuietLog quiet;
+  const TemporaryFolder folder;
+  Metrics metrics("test");
+  {
+    SegmentStore store(options_for(folder.path()), metrics);
+    for (int i = 0; i < 300; ++i) store.put(std::to_string(i), fresh(std::to_string(i), 100'000));
+  }
+  CHECK(dropped(metrics) == 0);
+  CHECK(value(metrics, "weir_disk_cache_evictions_total") > 100);
+  CHECK(value(metrics, "weir_disk_cache_bytes") > 10e6);
+}
+
+TEST_CASE("a file that is none of ours is begun anew, and that counts as an error",
+          "[segment_store][threads]") {
+  const QuietLog quiet;
+  const TemporaryFolder folder;
+  std::ofstream(folder / "segments.mdb") << std::string(20'000, 'x');
+  Metrics metrics("test");
+  {
+    SegmentStore store(options_for(folder.path()), metrics);
+  }
+  CHECK(value(metrics, "weir_disk_cache_errors_total") == 1);
   CHECK(value(metrics, "weir_disk_cache_up") == 1);
 }
 

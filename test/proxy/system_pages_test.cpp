@@ -11,16 +11,17 @@ const SystemPages::Identity kSelf{"weir-1", "8dh3", "77", "1.2.34"};
 
 CidrList loopback() { return CidrList::parse("loopback").value(); }
 
-Answer get(const SystemPages& pages, std::string_view target, std::string_view method = "GET") {
+SystemAnswer get(const SystemPages& pages, std::string_view target,
+                 std::string_view method = "GET") {
   return pages.answer({.method = method, .target = target, .sender = "192.0.2.1"}, [] {
     return std::unexpected(refusal(500, "a page without a body read one"));
   });
 }
 
-Answer post(const SystemPages& pages, const std::string& body,
-            const std::string& sender = "127.0.0.1") {
+SystemAnswer post(const SystemPages& pages, const std::string& body,
+                  const std::string& sender = "127.0.0.1") {
   return pages.answer({.method = "POST", .target = "/api/v1/srs/register", .sender = sender},
-                      [&]() -> std::expected<std::string, Answer> { return body; });
+                      [&]() -> std::expected<std::string, SystemAnswer> { return body; });
 }
 
 constexpr const char* kBeat =
@@ -38,7 +39,7 @@ TEST_CASE("a heartbeat is taken and answered with our pid", "[system_pages]") {
     taken = registration;
     return {};
   });
-  const Answer answer = post(pages, kBeat);
+  const SystemAnswer answer = post(pages, kBeat);
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"code":0,"pid":"77"})");
   CHECK(taken.server == "o");
@@ -61,9 +62,9 @@ TEST_CASE("only allowed addresses register, and others' bodies are not read", "[
   const auto pages = registering([](const Registration&) -> Result<void> { return {}; });
   CHECK(post(pages, kBeat, "::ffff:127.0.0.1").status == 200);
   CHECK(post(pages, kBeat, "192.0.2.1").status == 403);
-  const Answer unread = pages.answer(
+  const SystemAnswer unread = pages.answer(
       {.method = "POST", .target = "/api/v1/srs/register", .sender = "192.0.2.1"},
-      []() -> std::expected<std::string, Answer> { throw std::runtime_error("read"); });
+      []() -> std::expected<std::string, SystemAnswer> { throw std::runtime_error("read"); });
   CHECK(unread.status == 403);
 }
 
@@ -72,27 +73,26 @@ TEST_CASE("without a handler there is no registration", "[system_pages]") {
   CHECK(post(pages, kBeat).status == 404);
 }
 
-TEST_CASE("the version is told in SRS's shape", "[system_pages]") {
-  const SystemPages pages{kSelf, loopback(), {}};
-  CHECK(get(pages, "/api/v1/versions?x=1").body ==
-        R"({"code":0,"server":"weir-1","service":"8dh3","pid":"77",)"
-        R"("data":{"major":1,"minor":2,"revision":34,"version":"1.2.34"}})");
+TEST_CASE("the control API asks for its token, and nothing else does", "[system_pages]") {
+  const SystemPages pages{kSelf,
+                          loopback(),
+                          {.registered = [](const Registration&) -> Result<void> { return {}; },
+                           .metrics = [] { return std::string("up 1"); }},
+                          "s3cret"};
+  CHECK(get(pages, "/api/v1/versions").status == 401);
+  CHECK(get(pages, "/metrics").status == 200);
+  CHECK(get(pages, "/readyz").status == 200);
+  CHECK(post(pages, kBeat).status == 200);
 }
 
-TEST_CASE("upstreams are listed with their state", "[system_pages]") {
-  UpstreamState state{.upstream = std::make_shared<const Upstream>(configured("a", 3)),
-                      .ejected_for = std::chrono::milliseconds{1500},
-                      .routes = 2,
-                      .streams = 1,
-                      .failures = 4,
-                      .ejections = 1};
-  const SystemPages pages{kSelf, loopback(), {.upstreams = [&] { return std::vector{state}; }}};
-  CHECK(get(pages, "/api/v1/upstreams").body ==
-        R"({"code":0,"server":"weir-1","service":"8dh3","pid":"77","upstreams":[{"id":"a",)"
-        R"("service":"","pid":"","device_id":"","host":"a.example","configured":true,"weight":3,)"
-        R"("alive":true,"drained":false,"ejected":true,"ejected_ms":1500,"routes":2,"streams":1,)"
-        R"("failures":4,"ejections":1,"rtmp":["a.example:1935"],"http":[],"api":[],)"
-        R"("webrtc":[],"srt":[],"rtsp":[]}]})");
+TEST_CASE("without a token only this machine changes anything", "[system_pages]") {
+  int drains = 0;
+  SystemPages::Handlers handlers;
+  handlers.control.drain = [&] { ++drains; };
+  const SystemPages pages{kSelf, loopback(), handlers};
+  CHECK(get(pages, "/api/v1/versions").status == 200);
+  CHECK(get(pages, "/api/v1/drain", "POST").status == 403);
+  CHECK(drains == 0);
 }
 
 TEST_CASE("health and readiness give their reasons", "[system_pages]") {

@@ -1,6 +1,7 @@
 #include "common/io/loop_group.h"
 
 #include <atomic>
+#include <future>
 #include <set>
 #include <catch2/catch.hpp>
 
@@ -95,4 +96,18 @@ TEST_CASE("shutting down says when a session did not end in time", "[loop_group]
   CHECK(Clock::now() - before < 5s);
   let_go = true;
   CHECK(loops.shut_down(10s));
+}
+
+TEST_CASE("a group answers while all its loops come round, and not while one hangs",
+          "[loop_group][threads]") {
+  LoopGroup loops(2);
+  CHECK_FALSE(loops.answer(1ms));
+  loops.start();
+  CHECK(loops.answer(10s));
+  std::promise<void> let_go;
+  loops[1].post([&] { let_go.get_future().wait(); });
+  CHECK_FALSE(loops.answer(1ms));
+  CHECK_FALSE(loops.answer(1ms));
+  let_go.set_value();
+  CHECK(loops.answer(10s));
 }

@@ -158,10 +158,12 @@ TEST_CASE("framing that two parties could read differently is refused", "[http1]
   CHECK(refused_with("Transfer-Encoding: CHUNKED") == 0);
 }
 
-TEST_CASE("Content-Lengths that agree become one", "[http1]") {
-  const Request head =
-      request("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n");
+TEST_CASE("Content-Lengths of a response that agree become one, those of a request are refused",
+          "[http1]") {
+  const std::string twice = "Content-Length: 5\r\ncontent-length: 5\r\n\r\n";
+  const Response head = response("HTTP/1.1 200 OK\r\n" + twice);
   CHECK(head.headers.find_all("Content-Length").size() == 1);
+  CHECK(refused("POST / HTTP/1.1\r\nHost: a\r\n" + twice) == 400);
 }
 
 TEST_CASE("a first line may have 8 KiB and no byte more", "[http1]") {

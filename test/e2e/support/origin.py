@@ -99,6 +99,9 @@ class Origin:
     def url(self, stream, app="live"):
         return f"rtmp://127.0.0.1:{self.rtmp}/{app}/{stream}"
 
+    def as_upstream(self):
+        return {"rtmp": self.rtmp, "http": self.http}
+
     def registration(self):
         """Its heartbeat, as SRS would send it."""
         return {

@@ -1,0 +1,91 @@
+// common/live_session.h
+// One client that is being served, for the control API to show and to end.
+//
+//     const LiveSession live({.kind = SessionKind::Play, .protocol = "rtmp", .stream = key,
+//                             .peer = socket.peer(), .agent = flash_version}, socket);
+//
+// Whoever serves a client keeps a LiveSession for as long as it does. That costs nothing while media
+// flows: bytes are asked for when somebody wants to see them (of a TCP socket, the kernel counts).
+//
+// It finds the list of its loop (sessions.h) by itself, as Loop::current() finds the loop; where
+// there is none, as in most tests, it is in no list.
+//
+// Threading: its loop's. Bounds: texts of peers are cut at kMaxText.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/io/socket.h"
+#include "common/rate_meter.h"
+
+namespace weir {
+
+class Sessions;
+
+enum class SessionKind : std::uint8_t { Play, Publish };
+
+struct SessionFacts {
+  SessionKind kind = SessionKind::Play;
+  std::string_view protocol{};  // a literal: "rtmp", "flv", "hls", "srt", "webrtc", ...
+  std::string stream{};         // its key
+  Address peer{};
+  std::string upstream{};    // the id of the one it is relayed to, if it is
+  std::string agent{};       // User-Agent, flashVer
+  std::string page_url{};    // of the player, as it says
+  std::string request_id{};  // under which logs know it
+};
+
+class LiveSession {
+ public:
+  static constexpr std::size_t kMaxText = 256;
+
+  // What was received and sent so far; called on the loop.
+  using Count = std::move_only_function<Traffic()>;
+  // Ends the session; called on the loop, once at most, and may destroy this.
+  using End = std::move_only_function<void()>;
+
+  LiveSession(SessionFacts facts, Count count, End end);
+  // Counted by the kernel, ended by close(). REQUIRES: the socket outlives this.
+  LiveSession(SessionFacts facts, Socket& socket);
+  ~LiveSession();
+  LiveSession(const LiveSession&) = delete;
+  LiveSession& operator=(const LiveSession&) = delete;
+
+  // 8 lower case letters and digits; unique among this process's.
+  const std::string& id() const { return id_; }
+  // Why the operator or the end of the process ended it, if so.
+  const std::optional<Error>& ended() const { return ended_; }
+
+  // What it is about now, for connections that carry one request after another.
+  void describe(std::string_view protocol, std::string stream);
+  // For those that begin before their peer has said who it is.
+  bool nameless() const { return !introduced_; }
+  void introduce(std::string_view agent, std::string_view page_url);
+  void set_upstream(std::string id) { facts_.upstream = std::move(id); }
+  // Between requests: nobody would miss it when this node is to go away.
+  void set_idle(bool idle) { idle_ = idle; }
+
+ private:
+  friend class Sessions;
+  void end(const Error& why);
+
+  SessionFacts facts_;
+  std::string id_;
+  Count count_;
+  End end_;
+  std::optional<Error> ended_;
+  Clock::time_point begun_;
+  RateMeter rate_;
+  bool introduced_ = false;
+  bool idle_ = false;
+  Sessions* directory_ = nullptr;
+  LiveSession* previous_ = nullptr;
+  LiveSession* next_ = nullptr;
+};
+
+// What the kernel counted on a TCP connection; nothing for other sockets.
+Traffic traffic_of(int fd);
+
+}  // namespace weir

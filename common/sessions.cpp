@@ -1,0 +1,214 @@
+#include "common/sessions.h"
+
+#include <linux/tcp.h>
+
+#include <map>
+#include <random>
+#include <utility>
+
+namespace weir {
+
+namespace {
+
+constexpr milliseconds kTick{100};
+constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
+constexpr std::size_t kIdSize = 8;
+
+thread_local Sessions* t_current = nullptr;
+
+void cut(std::string& text) {
+  if (text.size() > LiveSession::kMaxText) text.resize(LiveSession::kMaxText);
+}
+
+}  // namespace
+
+Traffic traffic_of(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+  return {.received = info.tcpi_bytes_received, .sent = info.tcpi_bytes_acked};
+}
+
+// -------------------------------------------------------------------------------------- LiveSession
+
+LiveSession::LiveSession(SessionFacts facts, Count count, End end)
+    : facts_(std::move(facts)),
+      count_(std::move(count)),
+      end_(std::move(end)),
+      begun_(Clock::now()),
+      rate_(begun_) {
+  for (std::string* text : {&facts_.agent, &facts_.page_url, &facts_.request_id}) cut(*text);
+  if (t_current != nullptr) t_current->add(*this);
+}
+
+LiveSession::LiveSession(SessionFacts facts, Socket& socket)
+    : LiveSession(
+          std::move(facts), [&socket] { return traffic_of(socket.fd()); },
+          [&socket] { socket.close(); }) {}
+
+LiveSession::~LiveSession() {
+  if (directory_ != nullptr) directory_->remove(*this);
+}
+
+void LiveSession::describe(std::string_view protocol, std::string stream) {
+  facts_.protocol = protocol;
+  facts_.stream = std::move(stream);
+}
+
+void LiveSession::introduce(std::string_view agent, std::string_view page_url) {
+  introduced_ = true;
+  facts_.agent = agent.substr(0, kMaxText);
+  facts_.page_url = page_url.substr(0, kMaxText);
+}
+
+void LiveSession::end(const Error& why) {
+  if (ended_) return;
+  ended_ = why;
+  auto call = std::move(end_);  // it may destroy this
+  call();
+}
+
+// ----------------------------------------------------------------------------------- StreamSessions
+
+void StreamSessions::add(const StreamSessions& other) {
+  if (!publisher) publisher = other.publisher;
+  for (const auto& [protocol, count] : other.viewers) viewers[protocol] += count;
+  age = std::max(age, other.age);
+  publishing += other.publishing;
+  playing += other.playing;
+  publishing_rate += other.publishing_rate;
+  playing_rate += other.playing_rate;
+  viewer_kbps = std::max(viewer_kbps, other.viewer_kbps);
+  if (upstream.empty()) upstream = other.upstream;
+}
+
+// ----------------------------------------------------------------------------------------- Sessions
+
+Sessions* Sessions::current() { return t_current; }
+
+Sessions::Sessions(Loop& loop) : loop_(loop) {
+  INVARIANT(t_current == nullptr);
+  t_current = this;
+  loop_.arm(*this, loop_.in(kTick));
+}
+
+Sessions::~Sessions() {
+  for (LiveSession* session = first_; session != nullptr; session = session->next_)
+    session->directory_ = nullptr;
+  t_current = nullptr;
+}
+
+std::string Sessions::new_id() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  std::uniform_int_distribution<std::size_t> digit(0, kDigits.size() - 1);
+  while (true) {
+    std::string id(1, kDigits[static_cast<std::size_t>(loop_.index()) % kDigits.size()]);
+    while (id.size() < kIdSize) id += kDigits[digit(random)];
+    if (!by_id_.contains(id)) return id;
+  }
+}
+
+void Sessions::add(LiveSession& session) {
+  session.id_ = new_id();
+  session.directory_ = this;
+  session.previous_ = last_;
+  (last_ != nullptr ? last_->next_ : first_) = &session;
+  last_ = &session;
+  by_id_[session.id_] = &session;
+  size_.store(by_id_.size(), std::memory_order_relaxed);
+}
+
+void Sessions::remove(LiveSession& session) {
+  if (to_sample_ == &session) to_sample_ = session.next_;
+  (session.previous_ != nullptr ? session.previous_->next_ : first_) = session.next_;
+  (session.next_ != nullptr ? session.next_->previous_ : last_) = session.previous_;
+  by_id_.erase(session.id_);
+  size_.store(by_id_.size(), std::memory_order_relaxed);
+}
+
+void Sessions::expired() {
+  const std::size_t turns = RateMeter::kPeriod / kTick;
+  for (std::size_t left = (by_id_.size() + turns - 1) / turns; left > 0; --left) {
+    if (to_sample_ == nullptr) to_sample_ = first_;
+    LiveSession& session = *to_sample_;
+    session.rate_.sample(loop_.now(), session.count_());
+    to_sample_ = session.next_;
+  }
+  loop_.arm(*this, loop_.in(kTick));
+}
+
+SessionState Sessions::state_of(LiveSession& session) const {
+  const auto now = Clock::now();
+  const Traffic traffic = session.count_();
+  return {.id = session.id_,
+          .facts = session.facts_,
+          .age = std::chrono::duration_cast<milliseconds>(now - session.begun_),
+          .traffic = traffic,
+          .rate = session.rate_.rate(now, traffic)};
+}
+
+std::size_t Sessions::count(const std::string& stream) const {
+  if (stream.empty()) return by_id_.size();
+  std::size_t found = 0;
+  for (const LiveSession* each = first_; each != nullptr; each = each->next_)
+    found += each->facts_.stream == stream;
+  return found;
+}
+
+std::vector<SessionState> Sessions::list(std::size_t start, std::size_t count,
+                                         const std::string& stream) const {
+  std::vector<SessionState> found;
+  for (LiveSession* each = first_; each != nullptr && found.size() < count; each = each->next_) {
+    if (!stream.empty() && each->facts_.stream != stream) continue;
+    if (start > 0)
+      --start;
+    else
+      found.push_back(state_of(*each));
+  }
+  return found;
+}
+
+std::optional<SessionState> Sessions::find(const std::string& id) const {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return std::nullopt;
+  return state_of(*found->second);
+}
+
+SessionsByStream Sessions::by_stream() const {
+  SessionsByStream streams;
+  for (LiveSession* each = first_; each != nullptr; each = each->next_) {
+    if (each->facts_.stream.empty()) continue;
+    const SessionState state = state_of(*each);
+    StreamSessions& stream = streams[state.facts.stream];
+    stream.age = std::max(stream.age, state.age);
+    if (stream.upstream.empty()) stream.upstream = state.facts.upstream;
+    if (state.facts.kind == SessionKind::Publish) {
+      stream.publisher = {state.id, std::string(state.facts.protocol)};
+      stream.publishing += state.traffic;
+      stream.publishing_rate += state.rate;
+    } else {
+      ++stream.viewers[std::string(state.facts.protocol)];
+      stream.playing += state.traffic;
+      stream.playing_rate += state.rate;
+      stream.viewer_kbps = std::max(stream.viewer_kbps, state.rate.sent_kbps);
+    }
+  }
+  return streams;
+}
+
+bool Sessions::end(const std::string& id, const Error& why) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return false;
+  found->second->end(why);
+  return true;
+}
+
+void Sessions::drain() {
+  draining_ = true;
+  std::vector<std::string> idle;  // ending one may take others along
+  for (const LiveSession* each = first_; each != nullptr; each = each->next_)
+    if (each->idle_) idle.push_back(each->id_);
+  for (const auto& id : idle) end(id, {Errc::Cancelled, "going away"});
+}
+
+}  // namespace weir

@@ -1,0 +1,92 @@
+// common/sessions.h
+// Who is connected: the live sessions of one loop, to be listed and ended.
+//
+// Threading: everything belongs to the loop's thread but size(). Other threads ask through
+// SessionDirectory.
+// Bounds: one LiveSession per connection, which admission bounds. A tick looks at a part of them, so
+// that all have had their turn once in RateMeter::kPeriod.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/live_session.h"
+
+namespace weir {
+
+// One of them as it was when asked for.
+struct SessionState {
+  std::string id;
+  SessionFacts facts;
+  milliseconds age{0};
+  Traffic traffic;
+  TrafficRate rate;
+};
+
+// All sessions of one stream on one loop.
+struct StreamSessions {
+  struct Publisher {
+    std::string id;
+    std::string protocol;
+  };
+  std::optional<Publisher> publisher;
+  std::map<std::string, std::size_t, std::less<>> viewers;  // by protocol
+  milliseconds age{0};                                      // of the oldest
+  Traffic publishing;
+  Traffic playing;
+  TrafficRate publishing_rate;
+  TrafficRate playing_rate;
+  double viewer_kbps = 0;  // of the viewer who gets most
+  std::string upstream;    // of one of them
+
+  void add(const StreamSessions& other);
+};
+using SessionsByStream = std::unordered_map<std::string, StreamSessions>;
+
+class Sessions final : private Timer {
+ public:
+  // Of the calling loop's thread; null elsewhere, and where nobody made one.
+  static Sessions* current();
+
+  explicit Sessions(Loop& loop);
+  ~Sessions();
+
+  std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+
+  // Of this stream only; of all when it is empty.
+  std::size_t count(const std::string& stream) const;
+  // In the order of their begin.
+  std::vector<SessionState> list(std::size_t start, std::size_t count,
+                                 const std::string& stream = {}) const;
+  std::optional<SessionState> find(const std::string& id) const;
+  SessionsByStream by_stream() const;
+
+  // False when there is no such session.
+  bool end(const std::string& id, const Error& why);
+
+  // Ends what is idle, and whatever becomes so: this node is going away.
+  void drain();
+  bool draining() const { return draining_; }
+
+ private:
+  friend class LiveSession;
+  void add(LiveSession& session);
+  void remove(LiveSession& session);
+  SessionState state_of(LiveSession& session) const;
+  void expired() override;
+  std::string new_id();
+
+  Loop& loop_;
+  std::atomic<std::size_t> size_{0};
+  LiveSession* first_ = nullptr;
+  LiveSession* last_ = nullptr;
+  LiveSession* to_sample_ = nullptr;
+  std::unordered_map<std::string_view, LiveSession*> by_id_;
+  bool draining_ = false;
+};
+
+}  // namespace weir

@@ -1,0 +1,112 @@
+#include "proxy/cluster_client.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include "common/http/client_connection.h"
+
+namespace weir {
+
+namespace {
+
+constexpr milliseconds kSlack{200};  // for the loop to say that time is up
+
+struct Peer {
+  std::string id;
+  Endpoint endpoint;
+};
+
+Task<Result<std::string>> fetch(Resolver& resolver, Endpoint endpoint, std::string target,
+                                Deadline deadline) {
+  auto socket = co_await resolver.connect(endpoint.host, endpoint.port, deadline);
+  if (!socket) co_return std::unexpected(socket.error());
+  http::ClientConnection connection(std::move(*socket));
+  http::Request request{.method = "GET", .target = std::move(target)};
+  request.headers.add("Host", to_string(endpoint));
+  request.headers.add("Accept", "application/json");
+  request.headers.add("Connection", "close");
+  auto response = co_await connection.get(std::move(request), deadline);
+  if (!response) co_return std::unexpected(response.error());
+  if (response->status != 200)
+    co_return fail(Errc::Unavailable, fmt::format("HTTP status {}", response->status));
+  std::string body;
+  while (!connection.body().ended()) {
+    auto piece = co_await connection.read_body(deadline);
+    if (!piece && piece.error().code == Errc::Closed) break;
+    if (!piece) co_return std::unexpected(piece.error());
+    if (body.size() + piece->size() > ClusterClient::kMaxBody)
+      co_return fail(Errc::Limit, fmt::format("more than {} bytes", ClusterClient::kMaxBody));
+    body.append(reinterpret_cast<const char*>(piece->data()), piece->size());
+  }
+  co_return body;
+}
+
+}  // namespace
+
+struct ClusterClient::Round {
+  std::string target;
+  std::vector<Peer> peers;
+  std::mutex mutex;
+  std::condition_variable complete;
+  std::vector<std::optional<Result<std::string>>> bodies;
+  std::size_t missing = 0;
+};
+
+ClusterClient::ClusterClient(Loop& loop, milliseconds patience) : loop_(loop), patience_(patience) {
+  std::promise<void> made;
+  loop_.post([&] {
+    resolver_ = std::make_unique<Resolver>(loop_);
+    made.set_value();
+  });
+  made.get_future().wait();
+}
+
+ClusterClient::~ClusterClient() {
+  std::promise<void> gone;
+  loop_.post([&] {
+    resolver_.reset();
+    gone.set_value();
+  });
+  gone.get_future().wait();
+}
+
+Task<void> ClusterClient::ask(std::shared_ptr<Round> round, std::size_t index, Resolver& resolver,
+                              milliseconds patience) {
+  auto body = co_await fetch(resolver, round->peers[index].endpoint, round->target,
+                             resolver.loop().in(patience));
+  const std::lock_guard lock(round->mutex);
+  round->bodies[index].emplace(std::move(body));
+  if (--round->missing == 0) round->complete.notify_one();
+}
+
+std::vector<ClusterAnswer> ClusterClient::get(const std::vector<UpstreamState>& upstreams,
+                                              const std::string& target) {
+  auto round = std::make_shared<Round>();
+  round->target = target;
+  std::vector<ClusterAnswer> answers;
+  for (const UpstreamState& state : upstreams) {
+    const auto& endpoints = state.upstream->at(Protocol::Api);
+    if (endpoints.empty()) continue;
+    answers.push_back({state.upstream->id, fail(Errc::Timeout, "no answer in time")});
+    if (round->peers.size() < kMaxPeers)
+      round->peers.push_back({state.upstream->id, endpoints.front()});
+    else
+      answers.back().body = fail(Errc::Limit, "not asked: too many upstreams");
+  }
+  round->bodies.resize(round->peers.size());
+  round->missing = round->peers.size();
+  loop_.post([this, round] {
+    for (std::size_t i = 0; i < round->peers.size(); ++i)
+      loop_.spawn(ask(round, i, *resolver_, patience_));
+  });
+  std::unique_lock lock(round->mutex);
+  round->complete.wait_for(lock, patience_ + kSlack, [&] { return round->missing == 0; });
+  for (std::size_t i = 0; i < round->peers.size(); ++i)
+    if (round->bodies[i]) answers[i].body = std::move(*round->bodies[i]);
+  return answers;
+}
+
+}  // namespace weir
