@@ -56,6 +56,13 @@ std::optional<http::StaticFiles> open_files(const Config& config) {
   return std::move(*files);
 }
 
+OriginNaming edge_naming(const Config& config) {
+  std::vector<std::string> ids;
+  for (const auto& section : config.upstreams())
+    if (section.http) ids.push_back(section.name);
+  return OriginNaming::among(ids);
+}
+
 EdgeOptions edge_options(const Config& config, const std::string& node,
                          const http::StaticFiles* files) {
   EdgeOptions options;
@@ -89,6 +96,7 @@ EdgeOptions edge_options(const Config& config, const std::string& node,
   options.window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack"));
   options.rtmp = rtmp_limits(config);
   options.dial = dial_options(config);
+  options.naming = edge_naming(config);
   options.cache_memory = config.size("cache.memory");
   options.cache.node_id = node;
   options.cache.object_max = config.size("cache.object_max");
@@ -108,8 +116,28 @@ EdgeOptions edge_options(const Config& config, const std::string& node,
   return options;
 }
 
+using OpenPorts = ProxyNode::Ports;
+
+OpenPorts open_ports(const Config& config, std::size_t workers) {
+  OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
+                  .http = open_tcp("listen.http", config.listen("listen.http"), workers),
+                  .rtsp = {},
+                  .srt = {},
+                  .webrtc_udp = {},
+                  .webrtc_tcp = {}};
+  if (config.text("role") != "proxy") return ports;
+  ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
+  ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);
+  const auto webrtc = config.listen("listen.webrtc");
+  if (!webrtc) return ports;
+  ports.webrtc_udp = open_udp("listen.webrtc", webrtc, workers);
+  if (config.boolean("webrtc.tcp"))
+    ports.webrtc_tcp = open_tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc), workers);
+  return ports;
+}
+
 ProxyNode::Options proxy_options(const Config& config, const std::string& node,
-                                 const http::StaticFiles* files) {
+                                 const http::StaticFiles* files, const OpenPorts& ports) {
   ProxyNode::Options options;
   options.rtmp = {.node_id = node,
                   .max_hops = static_cast<int>(config.integer("edge.max_hops")),
@@ -127,19 +155,27 @@ ProxyNode::Options proxy_options(const Config& config, const std::string& node,
                   .limits = {},
                   .dial = dial_options(config)};
   options.http.node_id = node;
+  options.http.max_hops = options.rtmp.max_hops;
   options.http.files = files;
   options.http.dial = dial_options(config);
   options.http.stall = config.duration("viewer.stall_timeout");
   options.http.times.head = config.duration("http.head_timeout");
   options.http.limits.head = config.size("http.max_head");
+  options.whip.node_id = node;
+  options.whip.dial = dial_options(config);
+  if (!ports.webrtc_udp.empty()) options.whip.media_port = endpoint_of(ports.webrtc_udp, {}).port;
+  options.whip.tcp = config.boolean("webrtc.tcp");
+  for (const auto text : http::split_list(config.text("webrtc.candidates"))) {
+    auto endpoint = parse_endpoint(text, "");
+    if (!endpoint) throw ConfigError("webrtc.candidates: " + endpoint.error().text);
+    options.whip.candidates.push_back(std::move(*endpoint));
+  }
+  options.webrtc_sessions = static_cast<std::size_t>(config.integer("webrtc.max_sessions"));
+  options.srt = {.dial = dial_options(config),
+                 .idle = config.duration("srt.idle_timeout"),
+                 .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
   return options;
 }
-
-struct OpenPorts {
-  std::vector<int> rtmp;
-  std::vector<int> http;
-  std::vector<int> rtsp;
-};
 
 // Where others reach this node.
 EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
@@ -151,6 +187,8 @@ EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
   };
   add(Protocol::Rtmp, "listen.rtmp", ports.rtmp);
   add(Protocol::Http, "listen.http", ports.http);
+  add(Protocol::Rtsp, "listen.rtsp", ports.rtsp);
+  add(Protocol::Srt, "listen.srt", ports.srt);
   return table;
 }
 
@@ -173,6 +211,11 @@ void print_welcome(const Config& config, const OpenPorts& ports) {
   if (!ports.rtsp.empty()) {
     const std::string at = shown(endpoint_of(ports.rtsp, *config.listen("listen.rtsp")));
     std::printf("  play      rtsp://%s/live/test\n", at.c_str());
+  }
+  if (!ports.srt.empty()) {
+    const std::string at = shown(endpoint_of(ports.srt, *config.listen("listen.srt")));
+    std::printf("  publish   srt://%s?streamid=#!::r=live/test,m=publish\n", at.c_str());
+    std::printf("  play      srt://%s?streamid=#!::r=live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
     std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
@@ -252,11 +295,7 @@ int run(const Config& config) {
   const auto files = open_files(config);
   const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
-  const OpenPorts ports{
-      .rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-      .http = open_tcp("listen.http", config.listen("listen.http"), workers),
-      .rtsp = edge ? std::vector<int>()
-                   : open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers)};
+  const OpenPorts ports = open_ports(config, workers);
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
@@ -267,7 +306,10 @@ int run(const Config& config) {
                          Clock::now());
     });
   Routing routing(loops[0], router_of(config), metrics,
-                  sharing_of(config, node, reached_at(config, ports)));
+                  sharing_of(config, node, reached_at(config, ports)), health_check_of(config));
+  if (!config.text("state.path").empty() && !edge && config.text("state.backend") == "memory")
+    routing.keep_state(std::make_unique<StateKeeper>(config.text("state.path"), metrics),
+                       config.duration("route.expire"));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
                       static_cast<std::size_t>(config.integer("limits.per_address")));
   auto connections =
@@ -295,9 +337,8 @@ int run(const Config& config) {
         std::make_unique<EdgeNode>(loops, edge_options(config, node, served), routing, admission,
                                    metrics, EdgeNode::Ports{ports.rtmp, ports.http});
   else
-    proxy_node =
-        std::make_unique<ProxyNode>(loops, proxy_options(config, node, served), routing, admission,
-                                    metrics, ProxyNode::Ports{ports.rtmp, ports.http, ports.rtsp});
+    proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node, served, ports),
+                                             routing, admission, metrics, ports);
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
   not_ready = nullptr;
   print_welcome(config, ports);

@@ -35,15 +35,20 @@ std::string http_cache_key(std::string_view host, std::string_view target,
                            const std::vector<std::string>& ignored_arguments) {
   std::string key;
   key.reserve(host.size() + target.size());
-  append_lower(host, key);
-  const std::size_t question = std::min(target.find('?'), target.size());
-  key += target.substr(0, question);
-  if (question == target.size()) return key;
-  if (ignored_arguments.empty())
-    key += target.substr(question);
-  else
-    append_query(target.substr(question + 1), ignored_arguments, key);
+  append_http_cache_key(host, target, ignored_arguments, key);
   return key;
+}
+
+void append_http_cache_key(std::string_view host, std::string_view target,
+                           const std::vector<std::string>& ignored_arguments, std::string& out) {
+  append_lower(host, out);
+  const std::size_t question = std::min(target.find('?'), target.size());
+  out += target.substr(0, question);
+  if (question == target.size()) return;
+  if (ignored_arguments.empty())
+    out += target.substr(question);
+  else
+    append_query(target.substr(question + 1), ignored_arguments, out);
 }
 
 std::string http_cache_key_of_reference(std::string_view base_key, std::string_view reference) {

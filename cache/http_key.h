@@ -18,6 +18,8 @@ namespace weir {
 // `target` in origin form.
 std::string http_cache_key(std::string_view host, std::string_view target,
                            const std::vector<std::string>& ignored_arguments);
+void append_http_cache_key(std::string_view host, std::string_view target,
+                           const std::vector<std::string>& ignored_arguments, std::string& out);
 
 // The key of what `reference`, a Location or Content-Location, names from within `base_key`'s
 // response; empty when that is on another host. Ignored arguments are not looked at.

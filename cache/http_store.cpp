@@ -111,13 +111,15 @@ void HttpStore::put(const HttpFill& fill, const HttpObjectRef& object) {
   recount(shard, entry->second);
 }
 
-void HttpStore::completed(const std::string& key, const HttpObjectRef& object) {
+bool HttpStore::completed(const std::string& key, const HttpObjectRef& object) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto entry = shard.entries.find(key);
-  if (entry == shard.entries.end()) return;
+  if (entry == shard.entries.end()) return false;
   const auto& variants = entry->second.variants;
-  if (std::ranges::find(variants, object) != variants.end()) recount(shard, entry->second);
+  if (std::ranges::find(variants, object) == variants.end()) return false;
+  recount(shard, entry->second);
+  return true;
 }
 
 HttpStore::Removed HttpStore::erase(Shard& shard, Entries::iterator entry) {

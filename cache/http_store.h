@@ -50,8 +50,8 @@ class HttpStore {
 
   // Makes the object found, in place of what it supersedes; not if the fill has become invalid.
   void put(const HttpFill& fill, const HttpObjectRef& object);
-  // Its body is all there, and counts.
-  void completed(const std::string& key, const HttpObjectRef& object);
+  // Its body is all there, and counts. Whether it can still be found.
+  bool completed(const std::string& key, const HttpObjectRef& object);
   // If it is there still.
   void drop(const std::string& key, const HttpObjectRef& object);
   // All that the key has or is about to get; whether it had anything.

@@ -57,6 +57,8 @@ class ObjectTier {
   // Replaces what the key had.
   virtual void put(std::string key, TierObject object) = 0;
   virtual void erase(std::string key) = 0;
+  // All keys that begin so. What this loop has put before is not given back any more.
+  virtual void erase_prefix(std::string prefix) = 0;
 };
 
 // get(), awaited: nothing as well when the deadline passes or the loop gives up its waits.

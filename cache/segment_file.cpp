@@ -328,6 +328,26 @@ Result<void> SegmentFile::erase(std::string_view key) {
   return remove(hash, **row);
 }
 
+Result<bool> SegmentFile::go_on(Sweep& sweep, std::size_t most) {
+  while (most-- > 0) {
+    auto entry = file_->first_from(data_, data_key(sweep.next, 0));
+    if (!entry) return std::unexpected(entry.error());
+    if (!*entry) return true;
+    if ((*entry)->key.size() != Key12().size()) return unsound("key of data");
+    const std::uint64_t number = load_be64((*entry)->key.data());
+    if (number >= sweep.end) return true;
+    sweep.next = number + 1;
+    ByteBuffer bytes((*entry)->value.size);
+    auto copied = file_->copy(bytes, (*entry)->value);
+    if (!copied) return std::unexpected(copied.error());
+    const auto record = decode_segment_record(bytes, number);
+    if (!record || !record->key.starts_with(sweep.prefix)) continue;
+    auto erased = erase(record->key);
+    if (!erased) return std::unexpected(erased.error());
+  }
+  return false;
+}
+
 Result<void> SegmentFile::remove(Hash hash, const Row& row) {
   auto removed = file_->remove(index_, key_of(hash));
   if (removed) removed = file_->remove(order_, key_of(row.place));

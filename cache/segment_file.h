@@ -19,8 +19,8 @@
 
 #include <unordered_set>
 
-#include "cache/lmdb_file.h"
 #include "cache/object_tier.h"
+#include "common/lmdb_file.h"
 
 namespace weir {
 
@@ -38,6 +38,14 @@ class SegmentFile {
     Outcome outcome = Outcome::Miss;
     TierObject object = {};
   };
+
+  // The erasing of all keys that begin so, in steps. It spares what is put after its beginning.
+  struct Sweep {
+    std::string prefix;
+    std::uint64_t next;
+    std::uint64_t end;
+  };
+  Sweep sweep(std::string prefix) const { return {std::move(prefix), 0, next_number_}; }
 
   // Makes the folder if that alone is missing. Errors: Busy when another process has it, and those
   // of LmdbFile.
@@ -58,6 +66,8 @@ class SegmentFile {
   // The rest REQUIRES a transaction. What is too large only replaces.
   Result<void> put(std::string_view key, const TierObject& object, TierObject::Time now);
   Result<void> erase(std::string_view key);
+  // Erases on, among `most` objects; whether that was all.
+  Result<bool> go_on(Sweep& sweep, std::size_t most);
   // Lets the oldest go until at most so much is used.
   Result<void> evict_to(std::uint64_t bytes);
   Result<void> commit();

@@ -12,6 +12,7 @@ namespace {
 constexpr int kMaxLostFiles = 3;  // each is never freed
 constexpr std::uint64_t kShareToFree = 8;
 constexpr std::uint64_t kTransactionShare = 16;
+constexpr std::size_t kSweptAtOnce = 256;
 
 TierObject::Time wall_time() { return std::chrono::system_clock::now(); }
 
@@ -75,6 +76,11 @@ void SegmentStore::erase(std::string key) {
   enqueue(request);
 }
 
+void SegmentStore::erase_prefix(std::string prefix) {
+  Request request{.kind = Request::Kind::ErasePrefix, .key = std::move(prefix)};
+  enqueue(request);
+}
+
 bool SegmentStore::enqueue(Request& request) {
   bool wake = false;
   {
@@ -108,9 +114,9 @@ void SegmentStore::run() {
     {
       std::unique_lock lock(mutex_);
       const auto work = [this] { return stopping_ || !inbox_.empty(); };
-      if (changes_.empty())
+      if (changes_.empty() && sweeps_.empty())
         came_.wait(lock, work);
-      else
+      else if (sweeps_.empty())
         came_.wait_until(lock, write_at_, work);
       arrived.swap(inbox_);
       stop = stopping_;
@@ -119,7 +125,8 @@ void SegmentStore::run() {
     const bool due = stop || write_now_ || change_bytes_ >= options_.transaction_bytes ||
                      Clock::now() >= write_at_;
     if (!changes_.empty() && due) write_some();
-    if (stop && arrived.empty() && changes_.empty()) return;
+    if (!sweeps_.empty()) sweep_some();
+    if (stop && arrived.empty() && changes_.empty() && sweeps_.empty()) return;
   }
 }
 
@@ -128,6 +135,12 @@ void SegmentStore::take(Request request) {
   const bool is_get = request.kind == Request::Kind::Get;
   if (file_ == nullptr) {
     if (!is_get) counters_.dropped.Increment();
+    finish(request);
+    return;
+  }
+  if (request.kind == Request::Kind::ErasePrefix) {
+    while (!changes_.empty()) write_some();  // those are older
+    if (file_ != nullptr) sweeps_.push_back(file_->sweep(std::move(request.key)));
     finish(request);
     return;
   }
@@ -159,6 +172,8 @@ void SegmentStore::finish(Request& request) {
 
 // Answers hits alone. What is damaged or expired stays until it is replaced or evicted.
 Result<void> SegmentStore::look_up(Request& request) {
+  for (const auto& sweep : sweeps_)
+    if (request.key.starts_with(sweep.prefix)) return {};
   auto found = file_->get(request.key, wall_time());
   if (!found) return std::unexpected(found.error());
   if (found->outcome == SegmentFile::Outcome::Hit) {
@@ -209,11 +224,29 @@ Result<void> SegmentStore::write(std::span<Request> batch) {
         case Request::Kind::Get:
           if (request.on_done) done = look_up(request);  // not answered by a first attempt
           break;
+        case Request::Kind::ErasePrefix: break;  // never among them
       }
       if (!done) return done;
     }
     return {};
   });
+}
+
+void SegmentStore::sweep_some() {
+  bool all = false;
+  auto done = in_transaction([&]() -> Result<void> {
+    auto step = file_->go_on(sweeps_.front(), kSweptAtOnce);
+    if (!step) return std::unexpected(step.error());
+    all = *step;
+    return {};
+  });
+  if (!done && done.error().code == Errc::Limit)
+    make_room(done.error());
+  else if (!done)
+    give_up(done.error());
+  else if (all)
+    sweeps_.pop_front();
+  show_usage();
 }
 
 template <class Work>
@@ -269,6 +302,7 @@ void SegmentStore::close() {
   SegmentFile::discard(options_.folder);
   if (file_->lost()) ++lost_files_;
   file_.reset();
+  sweeps_.clear();
 }
 
 void SegmentStore::give_up(const Error& why) {

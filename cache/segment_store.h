@@ -10,6 +10,9 @@
 // Changes wait up to `gather` for others, as each transaction costs a sync of the disk; what is not
 // written when the process is killed is a miss after the restart.
 //
+// Erasing by prefix looks at every object, some at a time between other work; meanwhile a get of
+// such a key is a miss.
+//
 // Whatever is wrong with the disk, answers come: as misses. A file or a disk without room lowers the
 // bound to what fits, and if that does not help all is forgotten; a file that has failed is discarded
 // and the disk left alone for `retry`. What is read is checked, so a bad disk costs hits, never
@@ -20,6 +23,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <unordered_set>
@@ -52,10 +56,11 @@ class SegmentStore final : public ObjectTier {
   void get(std::string key, Got on_done) override;
   void put(std::string key, TierObject object) override;
   void erase(std::string key) override;
+  void erase_prefix(std::string prefix) override;
 
  private:
   struct Request {
-    enum class Kind { Get, Put, Erase } kind;
+    enum class Kind { Get, Put, Erase, ErasePrefix } kind;
     std::string key;
     TierObject object = {};
     Got on_done = nullptr;
@@ -80,6 +85,7 @@ class SegmentStore final : public ObjectTier {
   void run();
   void take(Request request);
   Result<void> look_up(Request& request);
+  void sweep_some();
   void write_some();
   Result<void> write(std::span<Request> batch);
   template <class Work>
@@ -110,6 +116,7 @@ class SegmentStore final : public ObjectTier {
   std::unordered_multiset<std::string> changing_;
   Clock::time_point write_at_;
   bool write_now_ = false;
+  std::deque<SegmentFile::Sweep> sweeps_;
   std::thread thread_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "common/io/udp_socket.h"
 
 namespace weir {
 
@@ -36,25 +37,37 @@ class Opened {
   std::vector<int> descriptors_;
 };
 
-}  // namespace
-
-std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
-                          std::size_t loops) {
+// One descriptor of the port for each loop.
+template <class Kind>
+std::vector<int> open_shared(const std::string& option, const std::optional<Endpoint>& endpoint,
+                             std::size_t loops) {
   if (!endpoint) return {};
   auto address = address_of(*endpoint);
   if (!address) throw ConfigError(option + ": " + address.error().text);
   // The loops share the port by SO_REUSEPORT, which another process of ours could join unnoticed.
-  auto alone = Listener::open(*address, Listener::Sharing::Alone);
+  auto alone = Kind::open(*address, Kind::Sharing::Alone);
   if (!alone) throw ConfigError(option + ": " + alone.error().text);
   ::close(*alone);
   Opened descriptors;
   for (std::size_t i = 0; i < loops; ++i) {
-    auto opened = Listener::open(*address);
+    auto opened = Kind::open(*address, Kind::Sharing::Port);
     if (!opened) throw ConfigError(option + ": " + opened.error().text);
     descriptors.add(*opened);
     address->set_port(Address::of_socket(*opened).port());
   }
   return descriptors.keep();
+}
+
+}  // namespace
+
+std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
+                          std::size_t loops) {
+  return open_shared<Listener>(option, endpoint, loops);
+}
+
+std::vector<int> open_udp(const std::string& option, const std::optional<Endpoint>& endpoint,
+                          std::size_t loops) {
+  return open_shared<UdpSocket>(option, endpoint, loops);
 }
 
 std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve) {

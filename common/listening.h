@@ -17,6 +17,10 @@ namespace weir {
 std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
                           std::size_t loops);
 
+// The same for UDP.
+std::vector<int> open_udp(const std::string& option, const std::optional<Endpoint>& endpoint,
+                          std::size_t loops);
+
 // The endpoint as it turned out, with the port that the kernel chose for port 0.
 Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted);
 

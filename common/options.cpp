@@ -20,10 +20,12 @@ constexpr Section kSections[] = {
      "proxies, origins or other edges for an edge. An edge without any serves what is published to "
      "it."},
     {"origin", "How upstreams, configured or registered, are tried and judged."},
+    {"health", "Active probes of upstreams."},
     {"route", "Which origin serves which stream."},
     {"state", "Where routes and registered origins are remembered."},
     {"upstream", "Upstreams that do not stand here by name."},
     {"redis", "The server that nodes share, for state.backend and upstream.discover = redis."},
+    {"webrtc", "WebRTC media and what clients are told about it."},
     {"edge", "Pulling streams and serving them to many."},
     {"viewer", "Bounds of one viewer."},
     {"publisher", "Bounds of one publisher."},
@@ -41,15 +43,17 @@ constexpr Option kOptions[] = {
     {"role", Kind::Choice, "edge", "proxy|edge",
      "proxy spreads streams over origins; edge pulls each stream once and serves many viewers."},
     {"workers", Kind::Integer, "0", "0..256", "Event loops, one thread each; 0 is one per core."},
-    {"balance", Kind::Choice, "least_streams", "least_streams|weighted_random|rendezvous",
-     "How a new stream gets its upstream."},
+    {"balance", Kind::Choice, "auto", "auto|least_streams|weighted_random|rendezvous",
+     "How a new stream gets its upstream. auto is rendezvous on an edge, so that all edges ask the "
+     "same upstream for a stream, and least_streams on a proxy."},
 
     {"listen.rtmp", Kind::Listen, "1935", "", "RTMP, over TCP.", "PROXY_RTMP_SERVER"},
     {"listen.http", Kind::Listen, "8080", "", "HTTP-FLV and everything else over HTTP.",
      "PROXY_HTTP_SERVER"},
     {"listen.api", Kind::Listen, "1985", "", "HTTP API that changes nothing, health, metrics.",
      "PROXY_HTTP_API"},
-    {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP.", "PROXY_WEBRTC_SERVER"},
+    {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP and TCP.",
+     "PROXY_WEBRTC_SERVER"},
     {"listen.srt", Kind::Listen, "10080", "", "SRT, over UDP.", "PROXY_SRT_SERVER"},
     {"listen.rtsp", Kind::Listen, "", "", "RTSP, over TCP.", "", Roles::Proxy},
     {"listen.system", Kind::Listen, "127.0.0.1:12025", "",
@@ -73,6 +77,9 @@ constexpr Option kOptions[] = {
      "from "
      "which it reaches Redis.",
      "", Roles::Proxy},
+    {"node.zone", Kind::Text, "", "",
+     "Where this node stands. Upstreams of the same zone come first, while one of them is in "
+     "use."},
 
     {"upstream.*.enabled", Kind::Boolean, "on", "", "Off leaves the section out.",
      "PROXY_DEFAULT_BACKEND_ENABLED"},
@@ -98,7 +105,22 @@ constexpr Option kOptions[] = {
     {"origin.eject", Kind::Duration, "5s", "100ms..1h",
      "A failing upstream is left out this long, and longer each time it fails again."},
     {"origin.eject_max", Kind::Duration, "60s", "100ms..24h", "The longest of these."},
+    {"origin.slow_start", Kind::Duration, "30s", "0..1h",
+     "An upstream that joins or recovers gets its full share of new streams only after this long; "
+     "not with balance = rendezvous."},
     {"origin.max", Kind::Integer, "1000", "1..100000", "Registered origins.", "", Roles::Proxy},
+
+    {"health.check", Kind::Choice, "auto", "off|auto|tcp|rtmp|http",
+     "How upstreams are probed. auto is the RTMP handshake, or a GET where RTMP is not offered; "
+     "tcp "
+     "does not notice a server that hangs."},
+    {"health.path", Kind::Text, "/", "", "What http gets; any answer below 500 is good."},
+    {"health.interval", Kind::Duration, "1s", "100ms..1h", "Between two probes of an upstream."},
+    {"health.timeout", Kind::Duration, "1s", "10ms..1m", "For each."},
+    {"health.fall", Kind::Integer, "3", "1..100",
+     "Bad probes in a row that put an upstream out of use; one that is refused does at once."},
+    {"health.rise", Kind::Integer, "2", "1..100",
+     "Good probes in a row that put it back in use, times the number of its latest failures."},
 
     {"route.expire", Kind::Duration, "60s", "1s..24h",
      "A stream's route is forgotten when nobody has used it for this long.", "", Roles::Proxy},
@@ -106,6 +128,11 @@ constexpr Option kOptions[] = {
     {"state.backend", Kind::Choice, "memory", "memory|redis",
      "memory serves one proxy; redis lets several share one view.", "PROXY_LOAD_BALANCER_TYPE",
      Roles::Proxy},
+
+    {"state.path", Kind::Text, "", "",
+     "A folder where routes, registered origins and drained ones survive a restart, for "
+     "state.backend = memory; empty keeps them in memory alone.",
+     "", Roles::Proxy},
 
     {"redis.host", Kind::Text, "127.0.0.1", "", "Address or name.", "PROXY_REDIS_HOST"},
     {"redis.port", Kind::Integer, "6379", "1..65535", "Port.", "PROXY_REDIS_PORT"},
@@ -118,6 +145,16 @@ constexpr Option kOptions[] = {
     {"redis.prefix", Kind::Text, "weir:", "", "What every key begins with."},
     {"redis.timeout", Kind::Duration, "50ms", "1ms..10s",
      "The longest that a request waits for it; then it is routed without."},
+
+    {"webrtc.candidates", Kind::Text, "", "",
+     "Where clients send media: addresses or names, each with :port where another is forwarded to "
+     "listen.webrtc, separated by commas. Empty: the addresses of this host.",
+     "", Roles::Proxy},
+    {"webrtc.tcp", Kind::Boolean, "on", "",
+     "Take media over TCP too, on the same port, for clients whose network lets no UDP out.", "",
+     Roles::Proxy},
+    {"webrtc.max_sessions", Kind::Integer, "10000", "1..1000000", "Sessions at a time.", "",
+     Roles::Proxy},
 
     {"edge.pull", Kind::Choice, "auto", "rtmp|flv|auto",
      "The protocol to pull with; auto takes what the upstream offers, RTMP first.", "",
@@ -197,6 +234,12 @@ constexpr Option kOptions[] = {
      "The window that peers are told to acknowledge within."},
 
     {"http.head_timeout", Kind::Duration, "10s", "100ms..5m", "For a whole request head."},
+    {"srt.idle_timeout", Kind::Duration, "8s", "1s..10m",
+     "An end of an SRT session that is silent for this long is gone, and the other is told.", "",
+     Roles::Proxy},
+    {"srt.max_pending", Kind::Integer, "1000", "1..1000000",
+     "SRT callers, on each core, whose origin has not answered yet.", "", Roles::Proxy},
+
     {"http.max_head", Kind::Size, "32KiB", "1KiB..1MiB", "The largest request or response head."},
     {"http.cors", Kind::Boolean, "on", "",
      "Lets web pages of any site play, where the origin does not say which may.", "", Roles::Edge},

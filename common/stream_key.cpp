@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kMaxExtension = 8;
 constexpr std::string_view kDefaultInstance = "_definst_";  // Flash: the unnamed instance of an app
-constexpr std::string_view kDots = "...";                   // stands for '?', '=' and '&' in an app
+constexpr std::string_view kDefaultSrtApp = "live";
+constexpr std::string_view kDots = "...";  // stands for '?', '=' and '&' in an app
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -330,6 +331,25 @@ Result<StreamName> stream_from_rtsp(std::string_view uri) {
   name->args = trim_args(parts.query.value_or(""));
   std::string_view host = parts.authority.value_or("");
   host.remove_prefix(host.rfind('@') + 1);
+  const std::string_view vhost = vhost_argument(name->args);
+  auto normal = normal_vhost(vhost.empty() ? host : vhost);
+  if (!normal) return std::unexpected(std::move(normal.error()));
+  name->vhost = std::move(*normal);
+  if (auto fits = check_sizes(*name); !fits) return std::unexpected(std::move(fits.error()));
+  return name;
+}
+
+Result<StreamName> stream_from_srt(std::string_view host, std::string_view resource) {
+  if (resource.size() > kMaxApp + kMaxStream + 2 + kMaxArgs)
+    return fail(Errc::Limit, fmt::format("resource of {} bytes", resource.size()));
+  for (std::string_view text : {host, resource})
+    if (auto clean = check_clean(text); !clean) return std::unexpected(std::move(clean.error()));
+  const Cut parts = cut(resource, '?');
+  auto name = split_path(parts.before);
+  if (!name && name.error().code == Errc::NotFound)
+    name = split_path(fmt::format("{}/{}", kDefaultSrtApp, parts.before));
+  if (!name) return name;
+  name->args = trim_args(parts.after);
   const std::string_view vhost = vhost_argument(name->args);
   auto normal = normal_vhost(vhost.empty() ? host : vhost);
   if (!normal) return std::unexpected(std::move(normal.error()));

@@ -7,7 +7,8 @@
 //     rtmp://host/live?vhost=a.org/cam                   ┐
 //     rtmp://a.org/live, stream cam                      ├─►  a.org/live/cam
 //     http://A.ORG/live/cam.m3u8                         │
-//     rtsp://a.org:554/live/cam/                         ┘
+//     rtsp://a.org:554/live/cam/                         │
+//     srt, streamid #!::h=a.org,r=live/cam               ┘
 //
 // The rules
 // - vhost: the first non-empty `vhost=` argument, else `domain=`, else the host. Lower case,
@@ -22,6 +23,7 @@
 //   extension.
 // - refused (Protocol): "..", a segment ".", `\`, control bytes; in HTTP and RTSP paths `%2f`, `%3f`
 //   and bad escapes.
+// - SRT: a stream named without an app is of the app `live`.
 //
 // Threading: pure functions. Bounds: the sizes below; beyond them Errc::Limit.
 #pragma once
@@ -70,6 +72,9 @@ Result<HttpStream> stream_from_http(std::string_view host_header, std::string_vi
 // as HTTP's, but a dot in the stream's name is its own. Errors: as above; NotFound also for a path
 // of one segment, which other servers take for a stream.
 Result<StreamName> stream_from_rtsp(std::string_view uri);
+
+// From a streamid's host (may be empty) and resource, "app/stream?args". Errors: as above.
+Result<StreamName> stream_from_srt(std::string_view host, std::string_view resource);
 
 // The ways back: each names the same stream when it is read again. `host_port` stands for the
 // default vhost.

@@ -14,12 +14,14 @@ namespace {
 HttpRelayOptions relay_options(const EdgeOptions& options) {
   HttpRelayOptions relay;
   relay.node_id = options.node_id;
+  relay.max_hops = options.max_hops;
   relay.dial = options.dial;
   relay.blocking_reply_timeout = options.cache.hold;
   relay.stall = options.stall_timeout;
   relay.times.head = options.head_timeout;
   relay.limits = options.http_limits;
   relay.cors = options.cache.cors;
+  relay.naming = options.naming;
   return relay;
 }
 

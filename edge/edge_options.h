@@ -48,6 +48,7 @@ struct EdgeOptions {
   std::uint32_t window_ack = 2'500'000;
   rtmp::ReaderLimits rtmp;  // of an identified peer
   DialOptions dial;
+  OriginNaming naming;
 
   std::size_t cache_memory = 256 * 1024 * 1024;
   HttpCacheOptions cache;

@@ -8,6 +8,14 @@ namespace weir {
 
 namespace {
 constexpr std::chrono::seconds kLookAround{1};
+
+// Whether a format for audio alone is for that codec, as far as it is known.
+bool carries(Format format, flv::Codec audio) {
+  if (audio == flv::Codec::Unknown) return true;
+  if (format == Format::Aac) return audio == flv::Codec::Aac;
+  if (format == Format::Mp3) return audio == flv::Codec::Mp3;
+  return true;
+}
 }  // namespace
 
 Fanout::Fanout(Context context, std::string key, std::uint64_t subscription)
@@ -74,6 +82,10 @@ Task<Result<void>> Fanout::startable(Format format, Deadline deadline) {
   while (true) {
     if (news_.over) {
       result = std::unexpected(*news_.over);
+      break;
+    }
+    if (!carries(format, news_.audio_codec)) {
+      result = fail(Errc::NotFound, "the stream's audio is another");
       break;
     }
     if (view(format).keyframe) break;

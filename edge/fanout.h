@@ -27,6 +27,7 @@ struct StreamNews {
   std::array<LogView, kFormatCount> views;
   bool audio = true;  // has it, or may have it yet
   bool video = true;
+  flv::Codec audio_codec = flv::Codec::Unknown;
   bool urgent = true;         // more than audio that could wait for the next frame
   std::optional<Error> over;  // the stream is no more, and why
 };
@@ -54,7 +55,7 @@ class Fanout final : private Timer, private TurnEnd {
   const LogView& view(Format format) const { return news_.views[static_cast<std::size_t>(format)]; }
 
   // Until a viewer of `format` could start; at once if it can. Errors: why the stream is over,
-  // Timeout.
+  // Timeout, NotFound when its audio is not what the format is for.
   Task<Result<void>> startable(Format format, Deadline deadline);
   // REQUIRES: startable() has just succeeded.
   void admit(Format format, Arrival arrival);

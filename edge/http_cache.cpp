@@ -1,5 +1,6 @@
 #include "edge/http_cache.h"
 
+#include "edge/http_hit.h"
 #include "edge/http_visit.h"
 
 namespace weir {
@@ -27,6 +28,10 @@ HttpCacheTallies::HttpCacheTallies(Metrics& metrics)
       bytes(metrics.tally("weir_cache_sent_bytes_total", "Bytes sent from the HTTP cache.")),
       bytes_fetched(metrics.tally("weir_cache_fetched_bytes_total",
                                   "Bytes of bodies fetched for the HTTP cache.")) {}
+
+HttpCache::HttpCache(Context context)
+    : context_(context), hit_(std::make_unique<HttpHit>(context_)) {}
+HttpCache::~HttpCache() = default;
 
 Task<bool> HttpCache::serve(http::ServerConnection& client, http::Request request) {
   HttpVisit visit(context_, client, std::move(request), HttpVisit::Wants::Anything);

@@ -33,6 +33,8 @@ struct HttpCacheOptions {
   bool cors = true;                  // Access-Control-Allow-Origin: * where the origin says nothing
 };
 
+class HttpHit;
+
 // What one loop counts.
 struct HttpCacheTallies {
   explicit HttpCacheTallies(Metrics& metrics);
@@ -61,7 +63,8 @@ class HttpCache {
     ObjectTier* tier = nullptr;  // behind memory; null: none
   };
 
-  explicit HttpCache(Context context) : context_(context) {}
+  explicit HttpCache(Context context);
+  ~HttpCache();
 
   // Answers one request. Whether the client's connection may carry another.
   Task<bool> serve(http::ServerConnection& client, http::Request request);
@@ -69,8 +72,12 @@ class HttpCache {
   // response without an announced end. Nothing then, and the request is still to be answered.
   Task<std::optional<bool>> serve_object(http::ServerConnection& client, http::Request request);
 
+  // Answers at once if that can be done; see HttpHit.
+  HttpHit& hit() { return *hit_; }
+
  private:
-  Context context_;
+  const Context context_;
+  const std::unique_ptr<HttpHit> hit_;
 };
 
 }  // namespace weir

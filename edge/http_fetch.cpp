@@ -73,7 +73,12 @@ Task<void> HttpFetch::fetch() {
     context_.relay.pool().put(answer->endpoint, std::move(answer->connection));
     co_return;
   }
-  auto object = keep(response, answer->connection->body().framing());
+  auto bound = co_await bind_playlist(*answer, context_.loop.in(context_.options.origin_idle));
+  if (!bound) {
+    failed(bound.error());
+    co_return;
+  }
+  auto object = keep(response, answer->framing);
   if (object == nullptr) {
     hand_over(std::move(*answer));
     co_return;
@@ -209,6 +214,7 @@ Task<void> HttpFetch::receive(HttpAnswer answer, HttpObjectRef object) {
   context_.store.put(*order_.fill, object);
   // From here on the object is everybody's.
   settle(object, HttpFill::Came::Whole);
+  body.append(as_bytes(answer.beginning));
   bool kept = true;
   int pieces = 0;
   Error why{Errc::Cancelled, "nobody reads it"};
@@ -241,12 +247,11 @@ Task<void> HttpFetch::receive(HttpAnswer answer, HttpObjectRef object) {
   if (why.code == Errc::Closed) {
     complete(object);
     body.finish();
-    if (kept) {
-      context_.store.completed(order_.fill->key(), object);
-      if (context_.tier != nullptr && fits_tier(*object))
-        context_.tier->put(order_.fill->key(),
-                           to_tier(object, context_.loop.now(), std::chrono::system_clock::now()));
-    }
+    // Not what has been purged meanwhile.
+    const bool found = kept && context_.store.completed(order_.fill->key(), object);
+    if (found && context_.tier != nullptr && fits_tier(*object))
+      context_.tier->put(order_.fill->key(),
+                         to_tier(object, context_.loop.now(), std::chrono::system_clock::now()));
     context_.relay.pool().put(answer.endpoint, std::move(answer.connection));
     co_return;
   }

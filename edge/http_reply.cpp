@@ -15,21 +15,8 @@ namespace {
 constexpr std::string_view kPartial = "HTTP/1.1 206 Partial Content\r\n";
 constexpr std::string_view kBlankLine = "\r\n";
 
-bool has_no_content(int status) { return status == 204 || status == 304; }
-
 std::string_view without_first_line(std::string_view head) {
   return head.substr(head.find("\r\n") + 2);
-}
-
-iovec piece_of(std::string_view text) {
-  return {.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
-}
-
-// Takes what has been sent off the front of `text`, and off `sent`.
-void consume(std::string_view& text, std::uint64_t& sent) {
-  const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(sent, text.size()));
-  text.remove_prefix(part);
-  sent -= part;
 }
 
 // Those of a 304 are for caches and scripts; what describes a body belongs to one.
@@ -45,6 +32,28 @@ std::string_view chunk_end(bool after_bytes, bool last) {
 }
 
 }  // namespace
+
+bool has_no_content(int status) { return status == 204 || status == 304; }
+
+void append_content_length(std::uint64_t length, std::string& out) {
+  fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", length);
+}
+
+void append_own_fields(const OwnFields& own, std::string& out) {
+  const auto age = std::chrono::floor<std::chrono::seconds>(own.age).count();
+  const bool from_store = own.status.forwarded == http::CacheStatus::Forwarded::Hit;
+  if (from_store || age > 0) fmt::format_to(std::back_inserter(out), "Age: {}\r\n", age);
+  out += "Cache-Status: ";
+  http::append_cache_status(own.cache_name, own.status, out);
+  out += "\r\n";
+  if (own.cors && !own.object.headers().has("Access-Control-Allow-Origin"))
+    out += "Access-Control-Allow-Origin: *\r\n";
+  if (!own.keep)
+    out += "Connection: close\r\n";
+  else if (own.client_version == 0)
+    out += "Connection: keep-alive\r\n";
+  out += kBlankLine;
+}
 
 HttpReply::HttpReply(http::ServerConnection& client, const http::Request& request,
                      HttpObjectRef object, const http::CacheStatus& status,
@@ -81,7 +90,8 @@ Task<bool> HttpReply::send() {
       co_return sent&& keep_;
     }
   }
-  auto sent = co_await send_portion({.before = {first_line_, shared_head_, own_head_}}, nullptr);
+  const HttpPortion head{.before = {first_line_, shared_head_, own_head_}};
+  auto sent = co_await weir::send(client_.socket(), head, nullptr, options_.bytes, options_.stall);
   co_return sent&& keep_;
 }
 
@@ -107,21 +117,15 @@ Task<Result<void>> HttpReply::choose_range() {
   }
 }
 
-void HttpReply::add_own_fields(std::string& out) const {
-  const milliseconds age = object_->age(now_);
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(age);
-  const bool from_store = status_.forwarded == http::CacheStatus::Forwarded::Hit;
-  auto to = std::back_inserter(out);
-  if (from_store || seconds.count() > 0) fmt::format_to(to, "Age: {}\r\n", seconds.count());
-  out += "Cache-Status: ";
-  http::append_cache_status(options_.cache_name, status_, out);
-  out += "\r\n";
-  if (options_.cors && !object_->headers().has("Access-Control-Allow-Origin"))
-    out += "Access-Control-Allow-Origin: *\r\n";
-  if (!keep_)
-    out += "Connection: close\r\n";
-  else if (request_.minor_version == 0)
-    out += "Connection: keep-alive\r\n";
+void HttpReply::add_own_fields() {
+  append_own_fields({.object = *object_,
+                     .age = object_->age(now_),
+                     .status = status_,
+                     .cache_name = options_.cache_name,
+                     .cors = options_.cors,
+                     .keep = keep_,
+                     .client_version = request_.minor_version},
+                    own_head_);
 }
 
 void HttpReply::write_head() {
@@ -134,7 +138,7 @@ void HttpReply::write_head() {
     fmt::format_to(to, "Content-Length: {}\r\nContent-Range: {}\r\n", range_->length,
                    http::content_range(range_, *length));
   } else if (length) {
-    if (!has_no_content(object_->status())) fmt::format_to(to, "Content-Length: {}\r\n", *length);
+    if (!has_no_content(object_->status())) append_content_length(*length, own_head_);
   } else if (request_.method != "HEAD") {
     chunked_ = request_.minor_version >= 1;
     if (chunked_)
@@ -142,8 +146,7 @@ void HttpReply::write_head() {
     else
       keep_ = false;
   }
-  add_own_fields(own_head_);
-  own_head_ += kBlankLine;
+  add_own_fields();
 }
 
 void HttpReply::write_not_modified() {
@@ -152,21 +155,19 @@ void HttpReply::write_not_modified() {
     if (belongs_to_not_modified(field.name)) response.headers.add(field.name, field.value);
   http::write(response, own_head_);
   own_head_.resize(own_head_.size() - kBlankLine.size());
-  add_own_fields(own_head_);
-  own_head_ += kBlankLine;
+  add_own_fields();
 }
 
 void HttpReply::write_unsatisfiable() {
   own_head_ =
       fmt::format("HTTP/1.1 416 {}\r\nContent-Length: 0\r\nContent-Range: {}\r\n",
                   http::reason_phrase(416), http::content_range(std::nullopt, *body_.length()));
-  add_own_fields(own_head_);
-  own_head_ += kBlankLine;
+  add_own_fields();
 }
 
 Task<Result<void>> HttpReply::send_body() {
   if (range_) reader_->advance(range_->first);
-  Portion portion{.before = {first_line_, shared_head_, own_head_}};
+  HttpPortion portion{.before = {first_line_, shared_head_, own_head_}};
   std::string size_line;
   while (true) {
     const auto seen = body_.progress().now();
@@ -184,7 +185,8 @@ Task<Result<void>> HttpReply::send_body() {
           portion.before[2].empty() ? std::string_view(size_line) : (own_head_ += size_line);
       portion.after = chunk_end(portion.body > 0, all);
     }
-    auto sent = co_await send_portion(portion, &*reader_);
+    auto sent =
+        co_await weir::send(client_.socket(), portion, &*reader_, options_.bytes, options_.stall);
     if (!sent) co_return sent;
     portion.before = {};
     if (all) break;
@@ -194,38 +196,6 @@ Task<Result<void>> HttpReply::send_body() {
     if (!more) co_return more;
   }
   co_return Result<void>{};
-}
-
-Task<Result<void>> HttpReply::send_portion(Portion portion, HttpBody::Reader* reader) {
-  Socket& socket = client_.socket();
-  std::array<iovec, kMaxPieces> pieces;
-  while (true) {
-    std::size_t count = 0;
-    for (const std::string_view text : portion.before)
-      if (!text.empty()) pieces[count++] = piece_of(text);
-    std::uint64_t body = 0;
-    if (portion.body > 0) {
-      const auto room = std::span(pieces).subspan(count, kMaxPieces - count - 1);
-      const std::size_t added = reader->pieces(room, portion.body);
-      for (const iovec& piece : room.first(added)) body += piece.iov_len;
-      count += added;
-    }
-    if (body == portion.body && !portion.after.empty()) pieces[count++] = piece_of(portion.after);
-    if (count == 0) co_return Result<void>{};
-    const auto written = socket.try_write(std::span(pieces).first(count));
-    if (!written) co_return std::unexpected(written.error());
-    options_.bytes.add(*written);
-    std::uint64_t left = *written;
-    for (std::string_view& text : portion.before) consume(text, left);
-    const std::uint64_t of_body = std::min(left, portion.body);
-    if (of_body > 0) reader->advance(of_body);
-    portion.body -= of_body;
-    left -= of_body;
-    consume(portion.after, left);
-    if (*written > 0) continue;
-    auto ready = co_await socket.writable(client_.loop().in(options_.stall));
-    if (!ready) co_return ready;
-  }
 }
 
 Task<Result<void>> HttpReply::await_more(Broadcast::Ticket seen) {

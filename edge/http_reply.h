@@ -10,11 +10,27 @@
 
 #include "cache/http_store.h"
 #include "common/http/server_connection.h"
-#include "common/metrics.h"
 #include "common/wire/http1_cache_status.h"
 #include "common/wire/http1_range.h"
+#include "edge/http_portion.h"
 
 namespace weir {
+
+// What a reply from the cache says of its own, beside the object's fields.
+struct OwnFields {
+  const HttpObject& object;
+  milliseconds age;
+  const http::CacheStatus& status;
+  std::string_view cache_name;
+  bool cors;
+  bool keep;
+  int client_version;  // the minor one
+};
+// With the blank line.
+void append_own_fields(const OwnFields& fields, std::string& out);
+void append_content_length(std::uint64_t length, std::string& out);
+// Whether responses of that status never have a body.
+bool has_no_content(int status);
 
 struct HttpReplyOptions {
   std::string_view cache_name;  // in Cache-Status
@@ -36,21 +52,12 @@ class HttpReply {
   Task<bool> send();
 
  private:
-  // What goes out in one write if the kernel takes it.
-  struct Portion {
-    std::array<std::string_view, 3> before = {};
-    std::uint64_t body = 0;  // bytes of the reader
-    std::string_view after = {};
-  };
-  static constexpr std::size_t kMaxPieces = 64;
-
   Task<Result<void>> choose_range();
   void write_head();
   void write_not_modified();
   void write_unsatisfiable();
-  void add_own_fields(std::string& out) const;
+  void add_own_fields();
   Task<Result<void>> send_body();
-  Task<Result<void>> send_portion(Portion portion, HttpBody::Reader* reader);
   // Until the body has gone on from `seen`, or the client leaves.
   Task<Result<void>> await_more(Broadcast::Ticket seen);
 

@@ -2,8 +2,8 @@
 
 #include "common/http/server_connection.h"
 #include "common/log.h"
-#include "common/wire/http1_via.h"
 #include "common/wire/websocket_handshake.h"
+#include "edge/http_hit.h"
 
 namespace weir {
 
@@ -50,6 +50,16 @@ std::optional<Format> live_format(const http::Request& request, std::string_view
 // Formats whose names segments of HLS have as well: only upstream knows which of both it is.
 bool is_segment_too(Format format) {
   return format == Format::Ts || format == Format::Aac || format == Format::Mp3;
+}
+
+// The same at a glance: by the extension alone, which only FLV has to itself.
+bool may_be_live(std::string_view target, bool any_stream) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const auto ends = [path](std::string_view extension) {
+    return path.size() > extension.size() &&
+           http::same_ignoring_case(path.substr(path.size() - extension.size()), extension);
+  };
+  return ends(".flv") || (any_stream && (ends(".ts") || ends(".aac") || ends(".mp3")));
 }
 
 std::string_view content_type(Format format) {
@@ -110,12 +120,27 @@ class HttpSession {
         co_await client_.refuse_with(request.error());
         co_return;
       }
-      auto goes_on = co_await answer(std::move(*request));
-      if (!goes_on) co_return;
+      auto hit = answer_from_memory(*request);
+      if (hit && hit->rest == nullptr) {
+        if (!hit->keep) co_return;
+        continue;
+      }
+      const bool keeps = !hit || hit->keep;
+      auto answering =
+          hit ? cache_->hit().send(client_, std::move(hit->rest)) : answer(std::move(*request));
+      const bool goes_on = co_await answering;
+      if (!goes_on || !keeps) co_return;
     }
   }
 
  private:
+  // What is there, whole and fresh, and cannot be a stream that somebody watches.
+  std::optional<HttpHit::Answer> answer_from_memory(const http::Request& request) {
+    if (cache_ == nullptr || hub_.options().files != nullptr) return std::nullopt;
+    if (may_be_live(request.target, hub_.watches_any())) return std::nullopt;
+    return cache_->hit().answer(client_, request);
+  }
+
   // False: the connection has ended, or is a viewer's now.
   Task<bool> answer(http::Request request) {
     const http::StaticFiles* files = hub_.options().files;
@@ -188,8 +213,7 @@ class HttpSession {
   }
 
   http::Parsed<Wanted> understand(const http::Request& request) {
-    HopMark mark{.hops = {}, .id = std::string(request.headers.find("X-Request-Id").value_or(""))};
-    if (!is_plain_id(mark.id)) mark.id = random_id();
+    const HopMark mark = hop_mark_of(request.headers);
     id_ = mark.id;
     agent_ = request.headers.find("User-Agent").value_or("");
     const http::Target target = http::target_of(request);
@@ -199,11 +223,6 @@ class HttpSession {
     if (!stream) return refusal(stream.error());
     const auto format = live_format(request, stream->extension);
     if (!format) return refusal({Errc::NotFound, "not a live stream's path"});
-    for (const auto value : request.headers.find_all("CDN-Loop")) {
-      auto ids = http::parse_cdn_loop(value);
-      if (!ids) return refusal(ids.error());
-      for (const auto hop : *ids) mark.hops += (mark.hops.empty() ? "" : ",") + std::string(hop);
-    }
     auto next = next_hop(mark, hub_.options().node_id, hub_.options().max_hops);
     if (!next) return refusal(next.error());
     auto head = is_websocket(*format) ? websocket::grant(request)

@@ -15,15 +15,6 @@ namespace {
 constexpr std::array<std::string_view, 4> kConditions = {"If-None-Match", "If-Modified-Since",
                                                          "If-Range", "Range"};
 
-int status_for(Errc why) {
-  switch (why) {
-    case Errc::Timeout: return 504;
-    case Errc::Unavailable:
-    case Errc::Cancelled: return 503;
-    default: return 502;
-  }
-}
-
 // Whatever their contents, they take the same time to compare.
 bool same_secret(std::string_view given, std::string_view wanted) {
   unsigned differs = given.size() == wanted.size() ? 0 : 1;
@@ -87,6 +78,11 @@ bool HttpVisit::forget(const std::string& key) {
   return context_.store.purge(key);
 }
 
+std::size_t HttpVisit::forget_all(const std::string& prefix) {
+  if (context_.tier != nullptr) context_.tier->erase_prefix(prefix);
+  return context_.store.purge_prefix(prefix);
+}
+
 Task<HttpVisit::Next> HttpVisit::purge() {
   const std::string& token = context_.options.purge_token;
   const bool allowed = !token.empty() && same_secret(bearer_of(request_.headers), token);
@@ -94,11 +90,13 @@ Task<HttpVisit::Next> HttpVisit::purge() {
     auto refused = co_await answer(token.empty() ? 405 : 403, "PURGE wants the operator's token");
     co_return refused;
   }
-  const std::string_view prefix = std::string_view(key_).substr(0, key_.size() - 1);
+  const bool many = key_.ends_with('*');
   const std::size_t purged =
-      key_.ends_with('*') ? context_.store.purge_prefix(prefix) : std::size_t{forget(key_)};
+      many ? forget_all(key_.substr(0, key_.size() - 1)) : std::size_t{forget(key_)};
   log::info("purged", {{"key", log::redact_args(key_)}, {"entries", purged}});
-  auto told = co_await answer(purged > 0 ? 200 : 404, fmt::format("purged {}", purged));
+  // Nobody waits to hear from the tier what it had.
+  const bool known = purged > 0 || context_.tier != nullptr;
+  auto told = co_await answer(known ? 200 : 404, fmt::format("purged {}", purged));
   co_return told;
 }
 
@@ -191,33 +189,33 @@ Task<HttpVisit::Next> HttpVisit::ask_alone() {
 }
 
 http::Parsed<void> HttpVisit::begin(HttpFillRef fill, bool shared, Handover handover) {
-  http::Request request = request_;
-  std::string id = request_id(request.headers);
-  auto forwarding = forward(
-      request, {.node_id = context_.options.node_id, .id = id, .client = client_.socket().peer()});
-  if (!forwarding) {
+  const HttpRelayOptions& relay = context_.relay.options();
+  const HopMark mark = hop_mark_of(request_.headers);
+  auto question = HttpCall::question_of(request_,
+                                        {.node_id = context_.options.node_id,
+                                         .mark = mark,
+                                         .client = client_.socket().peer(),
+                                         .max_hops = relay.max_hops},
+                                        relay.naming);
+  if (!question) {
     context_.store.end(fill);
-    fill->fail(forwarding.error());
-    return std::unexpected(forwarding.error());
+    fill->fail(question.error());
+    return std::unexpected(question.error());
   }
   // A fetch for all leaves out what only this client wants to know.
   if (shared)
-    for (const std::string_view name : kConditions) request.headers.remove(name);
-  const bool may_stand = shared || request.method == "HEAD";
-  const milliseconds reply = context_.relay.options().dial.reply_timeout;
-  context_.loop.spawn(HttpFetch::run(
-      context_, {.fill = std::move(fill),
-                 .shared = shared,
-                 .stale = may_stand ? stale_ : nullptr,
-                 .question = {.request = std::move(request),
-                              .key = std::move(forwarding->key),
-                              .id = std::move(id),
-                              .needs_host = forwarding->needs_host,
-                              .reply_timeout =
-                                  is_held_back() ? std::max(reply, context_.options.hold) : reply},
-                 .blocking = request_.target.find("_HLS_msn=") != std::string::npos,
-                 .only_with_length = wants_ == Wants::Object,
-                 .handover = std::move(handover)}));
+    for (const std::string_view name : kConditions) question->request.headers.remove(name);
+  question->reply_timeout = is_held_back()
+                                ? std::max(relay.dial.reply_timeout, context_.options.hold)
+                                : relay.dial.reply_timeout;
+  const bool may_stand = shared || request_.method == "HEAD";
+  context_.loop.spawn(HttpFetch::run(context_, {.fill = std::move(fill),
+                                                .shared = shared,
+                                                .stale = may_stand ? stale_ : nullptr,
+                                                .question = std::move(*question),
+                                                .blocking = is_blocking_reload(request_.target),
+                                                .only_with_length = wants_ == Wants::Object,
+                                                .handover = std::move(handover)}));
   return {};
 }
 
@@ -283,8 +281,8 @@ Task<HttpVisit::Next> HttpVisit::after(HttpAsker asker, Handover handover) {
 
 // The response is this client's alone.
 Task<HttpVisit::Next> HttpVisit::take_over(HttpAnswer response) {
-  const bool is_object = response.response.status < 400 &&
-                         response.connection->body().framing().kind == http::BodyFraming::Length;
+  const bool is_object =
+      response.response.status < 400 && response.framing.kind == http::BodyFraming::Length;
   if (wants_ == Wants::Object && !is_object) co_return Next::NoObject;
   context_.tallies.passed.add();
   HttpExchange exchange(context_.relay, client_, request_);

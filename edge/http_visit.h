@@ -59,6 +59,7 @@ class HttpVisit {
   http::CacheStatus status_after(const HttpFill& fill, bool mine);
   void forget(const http::Response& response);
   bool forget(const std::string& key);
+  std::size_t forget_all(const std::string& prefix);
 
   const HttpCache::Context& context_;
   http::ServerConnection& client_;

@@ -76,6 +76,7 @@ Protocol Puller::protocol() const {
 }
 
 Task<Error> Puller::round() {
+  co_await context_.routing.locate(context_.stream.key());
   const Protocol chosen = protocol();
   Dialer dialer(context_.routing, context_.resolver, context_.stream.key(), chosen,
                 context_.options.dial);
@@ -89,17 +90,16 @@ Task<Error> Puller::round() {
       if (unspoken && context_.options.pull == EdgeOptions::Pull::Auto) try_flv_ = !try_flv_;
       co_return dialed.error();
     }
-    const std::string upstream = dialed->upstream->id;
+    upstream_ = dialed->upstream->id;
     log::info("pull begins", {{"id", request_.mark.id},
                               {"stream", context_.stream.key()},
-                              {"upstream", upstream},
+                              {"upstream", upstream_},
                               {"protocol", name(chosen)}});
-    RouteUse use(context_.routing, context_.stream.key(), upstream);
+    RouteUse use(context_.routing, context_.stream.key(), upstream_);
     context_.metrics.pulls.add();
     context_.metrics.pulls_now.Increment();
-    upstream_ = upstream;
     Error ended = co_await pull(std::move(*dialed), chosen);
-    upstream_.clear();
+    const std::string upstream = std::exchange(upstream_, {});
     context_.metrics.pulls_now.Decrement();
     if (progress_ == Progress::Media || stopped_) {
       if (ended.code == Errc::Timeout) avoid_ = upstream;
@@ -144,7 +144,9 @@ void Puller::take(const flv::Tag& tag) {
     progress_ = Progress::Headers;
   }
   const auto role = context_.stream.ingest(tag);
-  if (role == Gop::Role::Keyframe || role == Gop::Role::Media) progress_ = Progress::Media;
+  if (role != Gop::Role::Keyframe && role != Gop::Role::Media) return;
+  if (std::exchange(progress_, Progress::Media) == Progress::Media) return;
+  context_.routing.confirmed(context_.stream.key(), upstream_);
 }
 
 Task<Error> Puller::pull_rtmp(Dialed dialed) {
@@ -167,7 +169,8 @@ Task<Error> Puller::pull_rtmp(Dialed dialed) {
     } else if (auto verdict = rtmp::verdict_of(*message); verdict && verdict->error) {
       co_return refusal(verdict->reason(), verdict->code + " " + verdict->description);
     } else if (verdict && verdict->code == "NetStream.Play.UnpublishNotify") {
-      co_return Error{Errc::Closed, "upstream's publisher left"};
+      co_return Error{progress_ == Progress::Media ? Errc::Closed : Errc::NotFound,
+                      "upstream's publisher left"};
     }
   }
 }

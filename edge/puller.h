@@ -65,8 +65,8 @@ class Puller {
   bool stopped_ = false;
   bool refused_ = false;
   bool try_flv_ = false;  // Pull::Auto: RTMP is not spoken there
-  std::string upstream_;
-  std::string avoid_;  // the upstream that fell silent last
+  std::string upstream_;  // of the attempt under way
+  std::string avoid_;     // the upstream that fell silent last
   Gate stop_;
   std::optional<Error> last_error_;
 };

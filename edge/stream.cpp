@@ -42,9 +42,11 @@ Gop::Role Stream::ingest(const flv::Tag& tag) {
   // Metadata is of no moment: ffmpeg takes it for subtitles unless it comes at 0.
   const bool metadata = packet.type == flv::TagType::Script && flv::is_metadata(packet.body);
   packet.timestamp_ms = metadata ? 0 : timeline_.map(packet.type, packet.timestamp_ms);
+  const flv::Codec audio = gop_.audio_codec();
   const auto role = gop_.add(packet);
   const bool media = role == Gop::Role::Keyframe || role == Gop::Role::Media;
   if (media && packet.type == flv::TagType::Video) ++frames_;
+  if (gop_.audio_codec() != audio) loop_.at_turn_end(*this);
   if (role == Gop::Role::Keyframe) await_keyframe_ = false;
   // Before the first keyframe of a source there is nothing a viewer could decode; headers are kept
   // by the Gop and go before that keyframe.
@@ -104,6 +106,7 @@ void Stream::tell() {
   StreamNews news{.views = {},
                   .audio = gop_.expects(flv::TagType::Audio),
                   .video = gop_.expects(flv::TagType::Video),
+                  .audio_codec = gop_.audio_codec(),
                   .urgent = std::exchange(urgent_, false),
                   .over = over_};
   for (const auto& [loop, subscription] : subscriptions_) {

@@ -44,6 +44,7 @@ class StreamHub {
 
   // Whether viewers of this loop watch the stream.
   bool watches(const std::string& key) const { return fanouts_.contains(key); }
+  bool watches_any() const { return !fanouts_.empty(); }
 
   // Of the streams at home here.
   std::vector<StreamReport> reports() const;

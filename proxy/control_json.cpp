@@ -125,10 +125,12 @@ Object::Ptr to_json(const UpstreamState& state) {
   object->set("pid", upstream.pid);
   object->set("device_id", upstream.device_id);
   object->set("host", upstream.host);
+  object->set("zone", upstream.zone);
   object->set("configured", upstream.knowledge == Knowledge::Configured);
   object->set("weight", upstream.weight);
   object->set("alive", state.alive);
   object->set("drained", state.drained);
+  object->set("probes", std::string{name(state.probes)});
   object->set("ejected", state.ejected());
   object->set("ejected_ms", state.ejected_for ? state.ejected_for->count() : 0);
   object->set("routes", state.routes);

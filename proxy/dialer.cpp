@@ -5,23 +5,23 @@
 namespace weir {
 
 Task<Result<Dialed>> Dialer::next() {
-  while (tries_++ < options_.max_tries) {
-    auto route = co_await routing_.route(key_, protocol_, excluded_, named_);
-    if (!route && route.error().code == Errc::NotFound) co_return std::unexpected(route.error());
-    if (!route) co_return std::unexpected(last_.value_or(route.error()));
-    const bool named = route->named;
-    current_ = route->upstream->id;
-    excluded_.push_back(current_);
+  while (true) {
+    auto route = co_await choose();
+    if (!route) co_return std::unexpected(route.error());
     auto dialed = co_await connect(std::move(*route));
-    if (dialed) {
-      // A client chose it, which must not put back in use what others found to be hung.
-      if (!named) routing_.succeeded(current_);
-      co_return dialed;
-    }
-    reject(dialed.error(), Stage::Connect);
-    if (dialed.error().code == Errc::Cancelled) break;
+    if (dialed || dialed.error().code == Errc::Cancelled) co_return dialed;
   }
-  co_return std::unexpected(last_.value_or(Error{Errc::Unavailable, "no upstream left to try"}));
+}
+
+Task<Result<Route>> Dialer::choose() {
+  if (tries_++ >= options_.max_tries)
+    co_return std::unexpected(last_.value_or(Error{Errc::Unavailable, "no upstream left to try"}));
+  auto route = co_await routing_.route(key_, protocol_, excluded_, named_);
+  if (!route && route.error().code == Errc::NotFound) co_return std::unexpected(route.error());
+  if (!route) co_return std::unexpected(last_.value_or(route.error()));
+  current_ = route->upstream->id;
+  excluded_.push_back(current_);
+  co_return std::move(*route);
 }
 
 Task<Result<Dialed>> Dialer::connect(Route route) {
@@ -29,9 +29,14 @@ Task<Result<Dialed>> Dialer::connect(Route route) {
   for (const Endpoint& endpoint : route.endpoints()) {
     const Deadline deadline = resolver_.loop().in(options_.connect_timeout);
     auto socket = co_await resolver_.connect(endpoint.host, endpoint.port, deadline);
-    if (socket) co_return Dialed{std::move(*socket), route.upstream, endpoint, route.remembered};
+    if (socket) {
+      // A client chose it, which must not put back in use what others found to be hung.
+      if (!route.named) routing_.succeeded(current_);
+      co_return Dialed{std::move(*socket), route.upstream, endpoint, route.remembered};
+    }
     last = socket.error();
   }
+  reject(last, Stage::Connect);
   co_return std::unexpected(last);
 }
 

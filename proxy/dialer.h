@@ -8,6 +8,9 @@
 //       ... talk ...; on trouble: dialer.reject(error, Stage::Setup);  continue;
 //     }
 //
+// next() is choose() and connect() until that works; they are there for those who may have a
+// connection already.
+//
 // Threading: the session's loop. Bounds: `max_tries` upstreams, each with its own deadline.
 #pragma once
 
@@ -46,9 +49,14 @@ class Dialer {
   // The next upstream that lets itself be connected. When nobody is left, the error is that of the
   // last one rejected or unreachable, or Unavailable; NotFound when one that binds is gone.
   Task<Result<Dialed>> next();
+  // The next upstream to try. Errors: as next().
+  Task<Result<Route>> choose();
+  // To the one just chosen. One that cannot be connected is rejected, and the next may be chosen.
+  Task<Result<Dialed>> connect(Route route);
 
   // Asks this one before the stream's own, or instead of them; see Router::route.
   void name_first(NamedOrigin named) { named_ = std::move(named); }
+  void forget_name() { named_.reset(); }
   // Leaves this one out, though nothing is known against it.
   void skip(std::string id) { excluded_.push_back(std::move(id)); }
   // The one last given did not do. Whether that counts against its health: Router::failed.
@@ -57,8 +65,6 @@ class Dialer {
   void accept();
 
  private:
-  Task<Result<Dialed>> connect(Route route);
-
   Routing& routing_;
   Resolver& resolver_;
   std::string key_;

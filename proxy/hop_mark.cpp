@@ -6,6 +6,7 @@
 #include <ranges>
 
 #include "common/check.h"
+#include "common/wire/http1_via.h"
 
 namespace weir {
 
@@ -50,6 +51,16 @@ std::string plain_hops(std::string_view hops) {
 
 }  // namespace
 
+HopMark hop_mark_of(const http::Headers& headers) {
+  HopMark mark{.hops = {}, .id = std::string(headers.find("X-Request-Id").value_or(""))};
+  if (!is_plain_id(mark.id)) mark.id = random_id();
+  for (const std::string_view hop : http::cdn_loop_of(headers)) {
+    if (!mark.hops.empty()) mark.hops += ',';
+    mark.hops += hop;
+  }
+  return mark;
+}
+
 HopMark hop_mark_of(const rtmp::Request& request) {
   HopMark mark{.hops = std::string(request.property(kHopsProperty)),
                .id = std::string(request.property(kIdProperty))};
@@ -62,7 +73,7 @@ Result<HopMark> next_hop(const HopMark& mark, std::string_view node, int max_hop
   int count = 0;
   for (const auto part : std::views::split(mark.hops, ',')) {
     const std::string_view hop(part.begin(), part.end());
-    if (hop == node)
+    if (http::same_ignoring_case(hop, node))
       return fail(Errc::Loop, "request came back to this node, by way of " + mark.hops);
     if (!hop.empty()) ++count;
   }

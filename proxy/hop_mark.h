@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "common/rtmp/server.h"
+#include "common/wire/http1_headers.h"
 
 namespace weir {
 
@@ -25,10 +26,12 @@ struct HopMark {
 // 16 hexadecimal digits nobody can guess.
 std::string random_id();
 
+// From the fields of a request over HTTP; its id replaced as below.
+HopMark hop_mark_of(const http::Headers& headers);
 // From a connect object. An id that is missing or not fit for logs is replaced by a new one.
 HopMark hop_mark_of(const rtmp::Request& request);
-// What `node` passes on. Errors: Loop when it is among the hops already, or when there are more
-// than max_hops.
+// What `node` passes on. Errors: Loop when it is among the hops already, whatever its case, or when
+// there are more than max_hops.
 Result<HopMark> next_hop(const HopMark& mark, std::string_view node, int max_hops);
 void set_hop_mark(amf0::Value& connect_object, const HopMark& mark);
 

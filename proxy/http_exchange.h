@@ -1,10 +1,8 @@
 // proxy/http_exchange.h
 // One request of a client and its response, through the proxy.
 //
-//     run: prepare ─► ask: pooled, else dial ─► attempt ──no answer──► next origin
-//                                                  │ head
-//                                                  ▼
-//          finish ◄── relay: head, then the body pumped, or bytes both ways, or a playlist
+//     run: prepare ─► HttpCall: origin after origin, each asked by ask() ─► relay: the body pumped,
+//                                                                         or bytes both ways
 //
 // A request's body is uploaded by a task of its own, as an origin may answer before it has read it
 // all, or not at all until it has said 100 Continue.
@@ -14,11 +12,10 @@
 
 #include "common/io/child.h"
 #include "proxy/http_relay.h"
-#include "proxy/playlist_relay.h"
 
 namespace weir {
 
-class HttpExchange {
+class HttpExchange final : private HttpTalk {
  public:
   HttpExchange(HttpRelay& relay, http::ServerConnection& client, http::Request request);
 
@@ -32,55 +29,42 @@ class HttpExchange {
   Task<bool> pass_on(HttpAnswer answer);
 
  private:
-  http::Parsed<void> prepare();
-  void want_origin();
+  // HttpTalk: with the client's body, and what the origin says meanwhile passed on.
+  Task<Result<http::Response>> ask(http::ClientConnection& origin, http::Request request) override;
+  bool may_repeat() const override;
 
-  Task<Result<http::Response>> ask();
-  Task<Result<http::Response>> ask_origins();
-  // Whether the origin that a nested playlist's token prefers has lost the stream to another.
-  Task<bool> moved_on(int status);
-  // Nothing when a new connection should be tried.
-  Task<std::optional<Result<http::Response>>> ask_pooled();
-  // Over upstream_: a final response, or why there is none.
-  Task<Result<http::Response>> attempt();
+  http::Parsed<HttpCall::Question> prepare();
+  Task<Result<http::Response>> converse(http::Request request);
   Task<Result<http::Response>> await_response();
   Task<void> upload();
-  bool may_retry() const;
-  milliseconds reply_timeout() const;
 
-  Task<void> relay(http::Response response);
-  // The head for the client; decides whether its connection goes on.
+  Task<void> deliver(HttpAnswer answer);
+  Task<void> relay();
   std::string head_of(http::Response response, http::BodyFraming framing);
-  std::optional<PlaylistType> playlist_in(const http::Response& response) const;
-  Task<void> relay_playlist(http::Response response, PlaylistType type);
-  void bind(PlaylistBody& body, PlaylistType type, http::Headers& headers) const;
-  Task<PumpEnd> relay_content(std::string head, PumpOptions options);
-  Task<void> relay_upgrade(http::Response response);
+  Task<void> relay_upgrade();
+  Task<void> fail_with(const Error& why);
   Task<void> answer(int status, std::string text);
-  Task<void> finish();
-  void drop_upstream();
+  Task<bool> finish();
   void note_end(const PumpEnd& end);
   void log_end() const;
 
   HttpRelay& relay_;
   http::ServerConnection& client_;
   http::Request request_;
+  const std::string method_;
   const int client_version_;  // the minor one
-  const bool keeps_alive_;
   const bool has_body_;
   const bool upgrade_;
   const std::string shown_target_;
+  const milliseconds reply_timeout_;
   const Clock::time_point began_;
   std::string id_;
   std::string key_;
-  bool needs_host_ = false;
-  bool for_playlist_ = false;
-  std::optional<NamedOrigin> named_;
 
   OnResponse on_response_;
-  std::unique_ptr<http::ClientConnection> upstream_;
-  UpstreamPtr upstream_of_;
-  Endpoint endpoint_;
+  std::optional<HttpCall> call_;
+  HttpAnswer answer_;
+  http::ClientConnection* upstream_ = nullptr;  // call_'s, then answer_'s
   Child upload_;
   Clock::time_point asked_at_;  // when all of the request was sent
   bool interim_passed_ = false;
@@ -89,7 +73,7 @@ class HttpExchange {
   int status_ = 0;
   std::uint64_t bytes_ = 0;
   std::string end_ = "complete";
-  bool keep_ = true;
+  bool keep_;
 };
 
 }  // namespace weir

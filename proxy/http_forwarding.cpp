@@ -7,22 +7,11 @@
 #include "common/log.h"
 #include "common/stream_key.h"
 #include "common/wire/http1_via.h"
-#include "proxy/hop_mark.h"
 #include "proxy/upstream.h"
 
 namespace weir {
 
 namespace {
-
-constexpr std::size_t kMaxRequestId = 64;
-
-bool is_request_id(std::string_view text) {
-  const auto fits = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("-._").find(c) != std::string_view::npos;
-  };
-  return !text.empty() && text.size() <= kMaxRequestId && std::ranges::all_of(text, fits);
-}
 
 std::string joined(const http::Headers& headers, std::string_view name, std::string_view last) {
   return fmt::format("{}{}{}", fmt::join(headers.find_all(name), ", "),
@@ -38,24 +27,21 @@ void add_headers(http::Request& request, const std::string& host, const Forwarde
   headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", how.client.host()));
   if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
   if (!headers.has("X-Forwarded-Host") && !host.empty()) headers.add("X-Forwarded-Host", host);
-  headers.set("X-Request-Id", how.id);
+  headers.set("X-Request-Id", how.mark.id);
   http::add_via(headers, client_version, how.node_id);
   http::add_cdn_loop(headers, how.node_id);
 }
 
 }  // namespace
 
-std::string request_id(const http::Headers& headers) {
-  const auto given = headers.find("X-Request-Id");
-  if (given && is_request_id(*given)) return std::string(*given);
-  return random_id();
-}
-
 http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how) {
-  if (http::cdn_loop_contains(request.headers, how.node_id)) {
-    log::warn("request came back to us: upstreams form a loop",
-              {{"id", how.id}, {"node", how.node_id}, {"path", log::redact_args(request.target)}});
-    return http::refuse(508, Errc::Loop, "loop: this node has relayed the request already");
+  const auto next = next_hop(how.mark, how.node_id, how.max_hops);
+  if (!next) {
+    log::warn("request refused: upstreams form a loop", {{"id", how.mark.id},
+                                                         {"node", how.node_id},
+                                                         {"path", log::redact_args(request.target)},
+                                                         {"error", next.error().text}});
+    return http::refuse(508, Errc::Loop, next.error().text);
   }
   if (request.method == "CONNECT") return http::refuse(501, Errc::Denied, "CONNECT is not offered");
 

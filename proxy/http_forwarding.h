@@ -10,16 +10,18 @@
 #include "common/io/address.h"
 #include "common/wire/http1.h"
 #include "common/wire/http1_line.h"
+#include "proxy/hop_mark.h"
 
 namespace weir {
 
 // Who forwards, and for whom.
 struct ForwardedFor {
   std::string_view node_id;  // in Via and CDN-Loop
-  std::string_view id;       // request_id()
+  const HopMark& mark;       // of the request as it came
   const Address& client;
   http::BodyFraming framing = {};
   bool upgrade = false;
+  int max_hops = 8;
 };
 
 // Where a forwarded request goes.
@@ -28,11 +30,8 @@ struct Forwarding {
   bool needs_host = false;  // Host is the origin's endpoint, for the client named none
 };
 
-// The client's X-Request-Id if it is fit for logs, else a new one.
-std::string request_id(const http::Headers& headers);
-
 // Turns `request` into what is sent, in origin form; leaves it alone when it is refused. Refusals:
-// 400 as http_route_key(), 501 for CONNECT, 508 for a request that has been here before.
+// 400 as http_route_key(), 501 for CONNECT, 508 as next_hop().
 http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how);
 
 // The key by which a request is routed: its stream's. A path that names no stream, such as "/", has

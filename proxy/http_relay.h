@@ -12,9 +12,7 @@
 // Playlists and manifests alone are read, so that whatever they lead to comes from the same origin
 // (playlist_relay.h).
 //
-// Another origin is tried only while nothing has been answered: after a refused or timed out
-// connect always, else for safe methods without a body. An origin that is slow or hangs up without
-// an answer is passed over, not ejected: any client can ask for what makes it so.
+// Which origin is asked, and when another one is: http_call.h.
 //
 // Threading: one relay per loop. It must outlive what it serves.
 // Bounds: per connection those of http::Connection and pump(), and HttpPoolLimits.
@@ -26,11 +24,13 @@
 #include "common/http/static_files.h"
 #include "common/metrics.h"
 #include "proxy/http_call.h"
+#include "proxy/whip_exchange.h"
 
 namespace weir {
 
 struct HttpRelayOptions {
   std::string node_id = "weir";  // in Via and CDN-Loop: a token or host[:port]
+  int max_hops = 8;              // nodes that a request may have passed before this one
   DialOptions dial = {};
   milliseconds blocking_reply_timeout{20'000};  // for an LL-HLS blocking reload (_HLS_msn)
   milliseconds origin_idle{60'000};             // an origin may be silent for so long inside a body
@@ -40,7 +40,7 @@ struct HttpRelayOptions {
   HttpPoolLimits pool = {};
   bool cors = false;  // Access-Control-Allow-Origin: * where the origin says nothing
   const http::StaticFiles* files = nullptr;  // go before any origin
-  bool origin_tokens = false;  // URIs of playlists name their origin, requests are sent there
+  OriginNaming naming = {};  // URIs of playlists name their origin, requests are sent there
 };
 
 struct HttpRelayTallies {
@@ -59,13 +59,23 @@ class HttpRelay {
   // The whole life of a client's connection.
   Task<void> serve(std::unique_ptr<Socket> client);
 
+  // WebRTC signalling is relayed with our media addresses from now on. REQUIRES: both outlive this.
+  void offer_webrtc(WebrtcDirectory& directory, const WhipOptions& options) {
+    whip_.emplace(loop_, routing_, resolver_, directory, options);
+  }
+
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
   // For those who ask the same origins for themselves.
-  HttpCall::Context calls() { return {loop_, routing_, resolver_, pool_, options_.dial}; }
+  HttpCall::Context calls() {
+    return {loop_, routing_, resolver_, pool_, options_.dial, options_.naming, tallies_.reused};
+  }
 
  private:
   friend class HttpExchange;
+
+  enum class Went { On, Closed, NotTaken };
+  Task<Went> signal(http::ServerConnection& client, http::Request& request);
 
   Loop& loop_;
   Routing& routing_;
@@ -73,6 +83,7 @@ class HttpRelay {
   HttpRelayOptions options_;
   HttpRelayTallies tallies_;
   HttpUpstreamPool pool_;
+  std::optional<WhipExchange::Context> whip_;
 };
 
 }  // namespace weir

@@ -70,12 +70,22 @@ std::string origin_token(std::string_view upstream_id) {
   return token;
 }
 
-std::optional<std::string> take_origin_token(std::string& target) {
+OriginNaming OriginNaming::among(std::span<const std::string> upstream_ids) {
+  OriginNaming naming{.on = upstream_ids.size() > 1};
+  for (const std::string& id : upstream_ids) naming.only.push_back(origin_token(id));
+  return naming;
+}
+
+bool OriginNaming::is_ours(std::string_view token) const {
+  return only.empty() || std::ranges::find(only, token) != only.end();
+}
+
+std::optional<std::string> take_origin_token(std::string& target, const OriginNaming& naming) {
   const std::size_t question = target.find('?');
   if (question == std::string::npos) return std::nullopt;
   std::optional<std::string_view> query = std::string_view(target).substr(question + 1);
   const auto tokens = tokens_in(query);
-  if (!tokens) return std::nullopt;
+  if (!tokens || !naming.is_ours(first_of(*tokens))) return std::nullopt;
   std::string token(first_of(*tokens));
 
   std::string kept = target.substr(0, question);
@@ -97,8 +107,9 @@ std::optional<std::string> take_origin_token(std::string& target) {
 }
 
 OriginUris::OriginUris(std::string token, std::string_view host,
-                       std::span<const Endpoint> endpoints)
+                       std::span<const Endpoint> endpoints, const OriginNaming& naming)
     : token_(std::move(token)),
+      leaves_named_(!naming.only.empty()),
       host_{endpoint_of(host, kHttpPort), endpoint_of(host, kHttpsPort)},
       endpoints_(endpoints.begin(), endpoints.end()) {}
 
@@ -143,7 +154,7 @@ std::optional<std::string> OriginUris::with_token(std::optional<std::string_view
   const auto tokens = tokens_in(*query);
   if (!tokens) return fmt::format("{}&{}={}", *query, kOriginArgument, token_);
   const auto tiers = static_cast<std::size_t>(std::ranges::count(*tokens, '.')) + 1;
-  if (first_of(*tokens) == token_ || tiers >= kMaxTiers) return std::nullopt;
+  if (leaves_named_ || first_of(*tokens) == token_ || tiers >= kMaxTiers) return std::nullopt;
   const auto at = static_cast<std::size_t>(tokens->data() - query->data());
   return fmt::format("{}{}.{}", query->substr(0, at), token_, query->substr(at));
 }

@@ -48,16 +48,31 @@ struct NamedOrigin {
   bool binds = false;  // that one or nobody; else it is preferred
 };
 
+// Whether this tier names origins, and whose names are its business.
+//
+// A proxy's origins come and go, so the first token is always its own. An edge knows the few
+// upstreams it will ever have; they may be origins, which it names, or proxies, which have named
+// theirs: it must not tie a viewer to one of several proxies that are as good as each other.
+struct OriginNaming {
+  bool on = false;
+  std::vector<std::string> only = {};  // tokens; with some, others are left where they are
+
+  // For these upstreams and no others: on if there are several.
+  static OriginNaming among(std::span<const std::string> upstream_ids);
+  bool is_ours(std::string_view token) const;
+};
+
 // Takes this tier's token off a request target in origin form; nothing when there is none. What is
-// returned may be any text.
-std::optional<std::string> take_origin_token(std::string& target);
+// returned may be any text, or one of `naming.only`.
+std::optional<std::string> take_origin_token(std::string& target, const OriginNaming& naming = {});
 
 // The URIs of one origin's playlists, as viewers should see them.
 class OriginUris {
  public:
   // `host` is how the viewer calls us, and thus the origin, when it builds absolute URIs: the
   // request's Host, which may be empty. `endpoints` is where the origin listens.
-  OriginUris(std::string token, std::string_view host, std::span<const Endpoint> endpoints);
+  OriginUris(std::string token, std::string_view host, std::span<const Endpoint> endpoints,
+             const OriginNaming& naming = {});
 
   // Nothing: it stays as it is.
   std::optional<std::string> bind(std::string_view uri, UriUse use) const;
@@ -69,6 +84,7 @@ class OriginUris {
   std::optional<std::string> with_token(std::optional<std::string_view> query) const;
 
   std::string token_;
+  bool leaves_named_;                            // by another tier
   std::array<std::optional<Endpoint>, 2> host_;  // for http and for https
   std::vector<Endpoint> endpoints_;
 };

@@ -15,6 +15,8 @@ constexpr std::string_view kTagMark = ".weir-";
 constexpr std::string_view kHlsTypes[] = {"application/vnd.apple.mpegurl", "application/x-mpegurl",
                                           "application/mpegurl", "audio/mpegurl",
                                           "audio/x-mpegurl"};
+constexpr std::string_view kMedia[] = {"flv",  "ts",  "m4s", "mp4", "m4v", "m4a", "cmfv",
+                                       "cmfa", "aac", "ac3", "mp3", "vtt", "webm"};
 constexpr std::string_view kDashTypes[] = {"application/dash+xml", "application/dash-patch+xml"};
 
 bool is_any(std::string_view text, std::span<const std::string_view> words) {
@@ -22,11 +24,16 @@ bool is_any(std::string_view text, std::span<const std::string_view> words) {
       words, [text](std::string_view word) { return http::same_ignoring_case(text, word); });
 }
 
-std::optional<PlaylistType> type_of_path(std::string_view target) {
+// Without the dot; empty when there is none.
+std::string_view extension_of(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   const std::size_t dot = path.find_last_of("./");
-  if (dot == std::string_view::npos || path[dot] == '/') return std::nullopt;
-  const std::string_view extension = path.substr(dot + 1);
+  if (dot == std::string_view::npos || path[dot] == '/') return {};
+  return path.substr(dot + 1);
+}
+
+std::optional<PlaylistType> type_of_path(std::string_view target) {
+  const std::string_view extension = extension_of(target);
   if (is_any(extension, std::to_array<std::string_view>({"m3u8", "m3u"}))) return PlaylistType::Hls;
   if (is_any(extension, std::to_array<std::string_view>({"mpd", "mpp"}))) return PlaylistType::Dash;
   return std::nullopt;
@@ -47,6 +54,18 @@ std::optional<std::string_view> opaque_tag(std::string_view tag) {
   return tag.substr(1, tag.size() - 2);
 }
 
+// The token that an entity tag carries, and what is before its mark.
+struct BoundTag {
+  std::string_view tag;
+  std::string_view token;
+};
+std::optional<BoundTag> bound_tag(std::string_view tag) {
+  const auto opaque = opaque_tag(tag);
+  const std::size_t mark = opaque ? opaque->rfind(kTagMark) : std::string_view::npos;
+  if (mark == std::string_view::npos) return std::nullopt;
+  return BoundTag{opaque->substr(0, mark), opaque->substr(mark + kTagMark.size())};
+}
+
 }  // namespace
 
 bool names_playlist(std::string_view target) { return type_of_path(target).has_value(); }
@@ -65,24 +84,41 @@ void ask_for_whole(http::Headers& request) {
     request.remove(name);
 }
 
-void release_tags(http::Headers& request, std::string_view token) {
+bool names_media(std::string_view target) {
+  return names_playlist(target) || is_any(extension_of(target), kMedia);
+}
+
+bool is_blocking_reload(std::string_view target) {
+  return target.find("_HLS_msn=") != std::string_view::npos;
+}
+
+bool release_tags(http::Headers& request, std::string_view token, const OriginNaming& naming) {
   const auto tags = request.find_all("If-None-Match");
-  if (tags.empty()) return;
-  std::vector<std::string> released;
+  if (tags.empty()) return false;
+  std::vector<std::string> kept;
+  bool released = false;
   for (const std::string_view list : tags) {
     for (const std::string_view tag : http::split_list(list)) {
-      const auto opaque = opaque_tag(tag);
-      const std::size_t mark = opaque ? opaque->rfind(kTagMark) : std::string_view::npos;
-      if (mark == std::string_view::npos)
-        released.emplace_back(tag);
-      else if (opaque->substr(mark + kTagMark.size()) == token)
-        released.push_back(fmt::format("\"{}\"", opaque->substr(0, mark)));
+      const auto bound = bound_tag(tag);
+      if (bound && bound->token == token) {
+        kept.push_back(fmt::format("\"{}\"", bound->tag));
+        released = true;
+      } else if (!bound || !naming.is_ours(bound->token)) {
+        kept.emplace_back(tag);
+      }
     }
   }
-  if (released.empty())
+  if (kept.empty())
     request.remove("If-None-Match");
   else
-    request.set("If-None-Match", fmt::format("{}", fmt::join(released, ", ")));
+    request.set("If-None-Match", fmt::format("{}", fmt::join(kept, ", ")));
+  return released;
+}
+
+bool is_bound_by_others(const http::Headers& response, const OriginNaming& naming) {
+  const auto tag = response.find("ETag");
+  const auto bound = tag ? bound_tag(*tag) : std::nullopt;
+  return bound && !naming.is_ours(bound->token);
 }
 
 void bind_validators(http::Headers& response, std::string_view token, bool keep_tag) {
@@ -97,25 +133,17 @@ void bind_validators(http::Headers& response, std::string_view token, bool keep_
     response.remove("ETag");
 }
 
-Task<Result<PlaylistBody>> read_playlist(http::ClientConnection& origin, Deadline deadline) {
-  PlaylistBody body;
-  while (true) {
-    auto piece = co_await origin.read_body(deadline);
-    if (!piece && piece.error().code == Errc::Closed) co_return std::move(body);
-    if (!piece) co_return std::unexpected(piece.error());
-    body.text += as_text(*piece);
-    if (body.text.size() > kMaxPlaylist) {
-      body.whole = false;
-      co_return std::move(body);
-    }
-  }
-}
-
-Result<std::string> bind_playlist(std::string_view text, PlaylistType type,
-                                  const OriginUris& uris) {
-  const auto bind = [&uris](std::string_view uri, UriUse use) { return uris.bind(uri, use); };
-  return type == PlaylistType::Hls ? m3u8::rewrite(text, bind, {.bytes = kMaxPlaylist})
-                                   : mpd::rewrite(text, bind, {.bytes = kMaxPlaylist});
+Result<std::string> bind_playlist(std::string_view text, const PlaylistBinding& binding,
+                                  http::Headers& response) {
+  if (text.size() > kMaxPlaylist)
+    return fail(Errc::Limit, fmt::format("more than {} bytes", kMaxPlaylist));
+  const auto bind = [&](std::string_view uri, UriUse use) { return binding.uris.bind(uri, use); };
+  auto bound = binding.type == PlaylistType::Hls
+                   ? m3u8::rewrite(text, bind, {.bytes = kMaxPlaylist})
+                   : mpd::rewrite(text, bind, {.bytes = kMaxPlaylist});
+  const bool ours = bound && !(binding.leaves_named && *bound == text);
+  if (ours) bind_validators(response, binding.token, binding.keep_tag);
+  return bound;
 }
 
 }  // namespace weir

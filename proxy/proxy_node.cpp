@@ -10,6 +10,7 @@ struct ProxyNode::PerLoop {
         resolver(on),
         rtmp_metrics(registry),
         rtsp_metrics(registry),
+        srt_metrics(registry),
         http_relay(
             on, routing_, resolver, options_.http,
             {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
@@ -40,22 +41,44 @@ struct ProxyNode::PerLoop {
                       std::move(ticket));
   }
 
+  Task<void> serve_webrtc(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket) {
+    return webrtc->serve(std::move(client), std::move(ticket));
+  }
+
+  void open_webrtc(WebrtcPort::Context context, int udp) {
+    webrtc = std::make_unique<WebrtcPort>(context, udp);
+    http_relay.offer_webrtc(context.directory, options.whip);
+  }
+
+  void open_srt(int fd, Admission& admission, const SrtCookies& cookies, SrtDirectory& directory) {
+    udp = std::make_unique<UdpBuffers>(loop);
+    const SrtContext context{loop, options.srt, routing, resolver, srt_metrics, *udp, directory};
+    srt = std::make_unique<SrtRelay>(context, admission, cookies, fd);
+  }
+
   Loop& loop;
   const Options& options;
   Routing& routing;
   Resolver resolver;
   RtmpRelayMetrics rtmp_metrics;
   RtspRelayMetrics rtsp_metrics;
+  SrtRelayMetrics srt_metrics;
   HttpRelay http_relay;
+  std::unique_ptr<UdpBuffers> udp;  // when there is a UDP port
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
   std::unique_ptr<Listener> rtsp;
+  std::unique_ptr<WebrtcPort> webrtc;
+  std::unique_ptr<Listener> webrtc_tcp;
+  std::unique_ptr<SrtRelay> srt;
   std::vector<Metrics::Sample> samples;
 };
 
 ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
                      Metrics& metrics, const Ports& ports)
-    : loops_(loops), options_(std::move(options)) {
+    : loops_(loops),
+      options_(std::move(options)),
+      webrtc_(options_.webrtc_sessions, options_.webrtc_store, metrics) {
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     const auto index = static_cast<std::size_t>(loop.index());
@@ -68,16 +91,24 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
     part.rtsp = serve(ports.rtsp, &PerLoop::serve_rtsp);
+    if (!ports.webrtc_udp.empty())
+      part.open_webrtc({loop, routing, webrtc_, admission, metrics}, ports.webrtc_udp[index]);
+    part.webrtc_tcp = serve(ports.webrtc_tcp, &PerLoop::serve_webrtc);
+    if (!ports.srt.empty())
+      part.open_srt(ports.srt[index], admission, srt_cookies_, srt_directory_);
   });
+  loops[0].post([this, &loops] { loops[0].spawn(webrtc_.run(loops[0])); });
 }
 
 void ProxyNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    for (auto* listener : {&part.rtmp, &part.http, &part.rtsp}) {
+    for (auto* listener : {&part.rtmp, &part.http, &part.rtsp, &part.webrtc_tcp}) {
       if (*listener) (*listener)->take_waiting();
       listener->reset();
     }
+    if (part.webrtc) part.webrtc->stop_accepting();
+    if (part.srt) part.srt->stop_accepting();
   });
 }
 

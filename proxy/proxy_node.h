@@ -14,6 +14,8 @@
 #include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
 #include "proxy/rtsp_relay.h"
+#include "proxy/srt_relay.h"
+#include "proxy/webrtc_port.h"
 
 namespace weir {
 
@@ -23,11 +25,18 @@ class ProxyNode {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
     std::vector<int> rtsp;
+    std::vector<int> srt;
+    std::vector<int> webrtc_udp;
+    std::vector<int> webrtc_tcp;  // the same port
   };
   struct Options {
     RtmpRelayOptions rtmp;
-    HttpRelayOptions http{.origin_tokens = true};
+    HttpRelayOptions http{.naming = {.on = true}};
     RtspRelayOptions rtsp;
+    SrtRelayOptions srt;
+    WhipOptions whip{};
+    std::size_t webrtc_sessions = 10'000;
+    WebrtcStore* webrtc_store = nullptr;  // what other proxies know; may be null
   };
 
   // REQUIRES: the loops run, and outlive this.
@@ -43,6 +52,9 @@ class ProxyNode {
 
   LoopGroup& loops_;
   const Options options_;
+  WebrtcDirectory webrtc_;
+  const SrtCookies srt_cookies_;
+  SrtDirectory srt_directory_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 

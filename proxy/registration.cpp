@@ -109,6 +109,19 @@ Result<std::vector<Endpoint>> endpoints_of(const Object& body, const std::string
   return endpoints;
 }
 
+// Not an error when it is not there or not as SRS sends it: it only helps.
+std::optional<double> load_of(const Object& body) {
+  const Object* at = &body;
+  for (const char* field : {"summaries", "data", "system"}) {
+    if (!at->isObject(field)) return std::nullopt;
+    at = at->getObject(field).get();
+  }
+  const Var load = at->get("cpu_percent");
+  if (load.isEmpty() || load.isBoolean() || !load.isNumeric()) return std::nullopt;
+  const auto share = load.convert<double>();
+  return share >= 0 && share <= 1 ? std::optional(share) : std::nullopt;
+}
+
 // The heartbeat's own word for each protocol: WebRTC is "rtc" there.
 constexpr std::pair<const char*, Protocol> kLists[] = {
     {"rtmp", Protocol::Rtmp},  {"http", Protocol::Http}, {"api", Protocol::Api},
@@ -129,6 +142,9 @@ Result<Registration> registration_of(const Object& body) {
   if (auto ok = take(pid_of(body), made.pid); !ok) return std::unexpected(ok.error());
   if (auto ok = take(text_of(body, "device_id", Need::Optional), made.device_id); !ok)
     return std::unexpected(ok.error());
+  if (auto ok = take(text_of(body, "zone", Need::Optional), made.zone); !ok)
+    return std::unexpected(ok.error());
+  made.load = load_of(body);
 
   bool reachable = false;
   for (const auto& [field, protocol] : kLists) {
@@ -149,9 +165,20 @@ Upstream Registration::upstream() const {
           .pid = pid,
           .device_id = device_id,
           .host = host,
+          .zone = zone,
           .endpoints = endpoints,
           .weight = 1,
           .knowledge = Knowledge::Registered};
+}
+
+Registration registration_of(const Upstream& upstream) {
+  return {.server = upstream.id,
+          .service = upstream.service,
+          .pid = upstream.pid,
+          .device_id = upstream.device_id,
+          .host = upstream.host,
+          .zone = upstream.zone,
+          .endpoints = upstream.endpoints};
 }
 
 Result<Registration> parse_registration(std::string_view body) {

@@ -10,10 +10,16 @@
 // ignored, for SRS sends more than routing needs. A list may also be one string. An endpoint
 // without a host, or with the wildcard address, is at `ip`, which may be a host name.
 //
+// `zone` says where it stands, as upstream.*.zone does in the configuration. Of `summaries`, which
+// SRS adds when told so, one number means the same on every server and is taken as the load:
+// data.system.cpu_percent, the busy share of all the machine's cores, 0 to 1. Without it nothing is
+// known of the load.
+//
 // Threading: a pure function. Bounds: below; nothing is kept that was not in the body.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,10 +39,15 @@ struct Registration {
   std::string pid;
   std::string device_id;
   std::string host;
+  std::string zone{};
   EndpointTable endpoints;
+  std::optional<double> load{};  // 0 idle to 1 busy
 
   Upstream upstream() const;
 };
+
+// What an upstream that registered said of itself, but for its load. REQUIRES: it has registered.
+Registration registration_of(const Upstream& upstream);
 
 // A wrong body is Errc::Protocol, one beyond a bound Errc::Limit; the text begins with the field at
 // fault ("field rtmp: ..."), or with "body: ...", and never repeats what the peer sent.

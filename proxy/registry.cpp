@@ -36,54 +36,33 @@ Result<Registry::Heard> Registry::heartbeat(const Registration& registration, Ti
 
   if (found == entries_.end() || !alive(found->second, heard)) {
     ids_.emplace(origin_token(registration.server), registration.server);
-    entries_[registration.server] = {
-        .upstream = std::make_shared<const Upstream>(registration.upstream()), .heard = heard};
+    Entry& entry = entries_[registration.server];
+    entry = {.upstream = std::make_shared<const Upstream>(registration.upstream()),
+             .heard = heard,
+             .load = registration.load};
+    entry.health.joined(heard);
     return Heard::Added;
   }
   Entry& entry = found->second;
-  entry.heard = heard;
+  entry.heard = std::max(entry.heard, heard);
+  entry.load = registration.load;
   const Upstream& old = *entry.upstream;
   if (old.service != registration.service) {
-    entry = {.upstream = std::make_shared<const Upstream>(registration.upstream()),
-             .heard = heard,
-             .failures = entry.failures,
-             .ejections = entry.ejections};
+    entry.upstream = std::make_shared<const Upstream>(registration.upstream());
+    entry.health.restarted(heard);
     return Heard::Restarted;
   }
   if (old.endpoints == registration.endpoints && old.host == registration.host &&
-      old.pid == registration.pid && old.device_id == registration.device_id)
+      old.zone == registration.zone && old.pid == registration.pid &&
+      old.device_id == registration.device_id)
     return Heard::Refreshed;
   entry.upstream = std::make_shared<const Upstream>(registration.upstream());
   return Heard::Changed;
 }
 
-void Registry::failed(const std::string& id, TimePoint now) {
+UpstreamHealth* Registry::health_of(const std::string& id) {
   const auto found = entries_.find(id);
-  if (found == entries_.end()) return;
-  Entry& entry = found->second;
-  ++entry.failures;
-  if (ejected(entry, now)) return;
-  ++entry.ejections;
-  // Past the cap a higher count changes nothing, and would overflow the product.
-  entry.ejected_for = options_.backoff_cap;
-  if (options_.backoff * entry.incidents < options_.backoff_cap) {
-    ++entry.incidents;
-    entry.ejected_for = std::min(options_.backoff * entry.incidents, options_.backoff_cap);
-  }
-  entry.ejected_until = now + entry.ejected_for;
-}
-
-void Registry::succeeded(const std::string& id, TimePoint now) {
-  const auto found = entries_.find(id);
-  if (found == entries_.end()) return;
-  Entry& entry = found->second;
-  if (!entry.ejected_until) return;
-  if (ejected(entry, now)) {
-    entry.ejected_until = now;
-  } else if (now - *entry.ejected_until >= entry.ejected_for) {
-    entry.incidents = 0;
-    entry.ejected_until.reset();
-  }
+  return found == entries_.end() ? nullptr : &found->second.health;
 }
 
 Result<void> Registry::drain(const std::string& id, bool drained) {
@@ -126,6 +105,7 @@ std::vector<UpstreamPtr> Registry::candidates(Protocol protocol, TimePoint now,
   std::vector<UpstreamPtr> in_use;
   std::vector<UpstreamPtr> draining;
   std::vector<UpstreamPtr> soonest;
+  std::vector<UpstreamPtr> down;
   TimePoint soonest_end = TimePoint::max();
   for (const auto& [id, entry] : entries_) {
     if (!entry.upstream->speaks(protocol) || !alive(entry, now)) continue;
@@ -136,14 +116,20 @@ std::vector<UpstreamPtr> Registry::candidates(Protocol protocol, TimePoint now,
       (leaving ? draining : in_use).push_back(entry.upstream);
       continue;
     }
-    if (*entry.ejected_until < soonest_end) {
-      soonest_end = *entry.ejected_until;
+    if (entry.health.probes() == Probes::Down) {
+      down.push_back(entry.upstream);
+      continue;
+    }
+    const TimePoint end = entry.health.until();
+    if (end < soonest_end) {
+      soonest_end = end;
       soonest.clear();
     }
-    if (*entry.ejected_until == soonest_end) soonest.push_back(entry.upstream);
+    if (end == soonest_end) soonest.push_back(entry.upstream);
   }
   if (!in_use.empty()) return in_use;
-  return draining.empty() ? soonest : draining;
+  if (!draining.empty()) return draining;
+  return soonest.empty() ? down : soonest;
 }
 
 const Registry::Entry* Registry::find(const std::string& id) const {
@@ -161,8 +147,6 @@ bool Registry::alive(const Entry& entry, TimePoint now) const {
          now - entry.heard < options_.lifetime;
 }
 
-bool Registry::ejected(const Entry& entry, TimePoint now) {
-  return entry.ejected_until && now < *entry.ejected_until;
-}
+bool Registry::ejected(const Entry& entry, TimePoint now) { return entry.health.ejected(now); }
 
 }  // namespace weir

@@ -1,20 +1,12 @@
 // proxy/registry.h
 // Which upstreams there are, and which of them may be asked now.
 //
-//   configure ──────────────► known ◄───heartbeat─── (nothing)
-//                              │  ▲
-//   failed: back-off 5 s x n   ▼  │  the back-off ends, or a success, or a new service id
-//                            ejected            registered and silent for `lifetime`: forgotten
+//   configure ──► known ◄── heartbeat        registered and silent for `lifetime`: forgotten
 //
-// Ejection. A failure puts an upstream out of use at once, for `backoff` times the number of
-// incidents in a row, at most `backoff_cap`; failures while it is out belong to the same incident,
-// so thirty sessions that fail together count once. The incidents are forgiven by the first success
-// after it stayed in use for as long as its last ejection took: an upstream that flaps every second
-// is left alone ever longer. A success while it is out (somebody had to try it) puts it back in
-// use, without forgiving.
+// Who is known may be out of use for a while: upstream_health.h.
 //
 // Nobody is worse than somebody: when all that could serve are ejected, candidates() gives those
-// whose ejection ends first.
+// whose ejection ends first, and those that probes find down only when there is no other.
 //
 // A heartbeat with another service id is a restart: the new life starts in use and without a
 // record.
@@ -27,7 +19,6 @@
 // Bounds: `max` entries, configured ones included, and as many drained ids.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -41,16 +32,13 @@
 #include "common/error.h"
 #include "proxy/registration.h"
 #include "proxy/upstream.h"
+#include "proxy/upstream_health.h"
 
 namespace weir {
 
-using TimePoint = std::chrono::steady_clock::time_point;
-using Duration = std::chrono::steady_clock::duration;
-
 struct RegistryOptions {
   Duration lifetime = std::chrono::seconds{30};  // SRS sends a heartbeat every 10 s
-  Duration backoff = std::chrono::seconds{5};
-  Duration backoff_cap = std::chrono::seconds{60};
+  HealthOptions health{};
   std::size_t max = 1000;
 };
 
@@ -58,12 +46,9 @@ class Registry {
  public:
   struct Entry {
     UpstreamPtr upstream;
-    TimePoint heard{};                         // the last heartbeat; meaningless when configured
-    std::uint32_t incidents = 0;               // in a row
-    std::optional<TimePoint> ejected_until{};  // may lie in the past: then it is in use
-    Duration ejected_for{};                    // how long the last ejection was meant to take
-    std::uint64_t failures = 0;
-    std::uint64_t ejections = 0;
+    TimePoint heard{};  // the last heartbeat; meaningless when configured
+    UpstreamHealth health{};
+    std::optional<double> load{};  // what it said of itself: Registration::load
   };
 
   enum class Heard { Added, Refreshed, Changed, Restarted };
@@ -78,14 +63,19 @@ class Registry {
   // the configuration owns the name, Errc::Limit when `max` others are known.
   Result<Heard> heartbeat(const Registration& registration, TimePoint heard);
 
-  // Both ignore an id that is not known (any more).
-  void failed(const std::string& id, TimePoint now);
-  void succeeded(const std::string& id, TimePoint now);
+  // To report to; null when the id is not known (any more).
+  UpstreamHealth* health_of(const std::string& id);
+  const HealthOptions& health() const { return options_.health; }
 
   // Errc::NotFound when the id is not known (who is not can only be undrained), Errc::Limit past
   // `max` drained ids.
   Result<void> drain(const std::string& id, bool drained);
   bool drained(const std::string& id) const { return drained_.contains(id); }
+  const std::set<std::string>& drained_ids() const { return drained_; }
+  // Also of one that is not known yet. Ignored past `max`.
+  void restore_drained(const std::string& id) {
+    if (drained_.size() < options_.max) drained_.insert(id);
+  }
 
   // Forgets a registered one at once; its next heartbeat, if there is one, brings it back.
   // Errc::NotFound, or Errc::Denied when it stands in the configuration.

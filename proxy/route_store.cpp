@@ -27,6 +27,7 @@ Result<void> RouteStore::set(const std::string& key, const std::string& upstream
   }
   const auto [at, is_new] = routes_.try_emplace(key, Node{{upstream, generation, now}, {}});
   INVARIANT(is_new, key);
+  changed(key);
   at->second.idle = idle_.insert(idle_.end(), at->first);
   by_upstream_[upstream].insert(at->first);
   return {};
@@ -67,6 +68,7 @@ void RouteStore::erase(Routes::iterator at) {
   INVARIANT(of_upstream != by_upstream_.end());
   of_upstream->second.erase(at->first);
   if (of_upstream->second.empty()) by_upstream_.erase(of_upstream);
+  changed(at->first);
   routes_.erase(at);
 }
 
@@ -78,6 +80,7 @@ std::size_t RouteStore::erase_upstream(const std::string& upstream) {
   for (const std::string_view key : keys) {
     const auto at = routes_.find(std::string{key});
     INVARIANT(at != routes_.end(), key);
+    changed(at->first);
     if (at->second.idle) idle_.erase(*at->second.idle);
     routes_.erase(at);
   }

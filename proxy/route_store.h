@@ -18,6 +18,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "common/error.h"
 
@@ -61,6 +62,21 @@ class RouteStore {
   std::size_t erase_upstream(const std::string& upstream);  // how many there were
   void expire(TimePoint now);
 
+  // While it is on it is noted which keys' routes are made, changed and forgotten.
+  void watch(bool on) {
+    watched_ = on;
+    if (!on) changed_.clear();
+  }
+  void changed(const std::string& key) {
+    if (watched_) changed_.insert(key);
+  }
+  // Since the last time.
+  std::vector<std::string> take_changed() {
+    std::vector<std::string> keys(changed_.begin(), changed_.end());
+    changed_.clear();
+    return keys;
+  }
+
   std::size_t count(const std::string& upstream) const;
   std::size_t size() const { return routes_.size(); }
 
@@ -80,6 +96,8 @@ class RouteStore {
   RouteStoreOptions options_;
   Routes routes_;
   Idle idle_;
+  bool watched_ = false;
+  std::unordered_set<std::string> changed_;
   std::unordered_map<std::string, std::unordered_set<std::string_view>> by_upstream_;
 };
 

@@ -31,6 +31,12 @@ bool blames_upstream(Errc reason, Stage stage) {
   return false;
 }
 
+// What singly says nothing, for the client may have caused it.
+bool may_blame_upstream(Errc reason, Stage stage) {
+  return stage == Stage::Setup &&
+         (reason == Errc::Closed || reason == Errc::Reset || reason == Errc::Protocol);
+}
+
 Protocol first_protocol(const Upstream& upstream) {
   for (std::size_t i = 0; i < kProtocolCount; ++i)
     if (upstream.speaks(static_cast<Protocol>(i))) return static_cast<Protocol>(i);
@@ -66,8 +72,10 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
     const UpstreamPtr home = registry_.find(stored->upstream)->upstream;
     routes_.touch(key, now);
     if (!excluded(home->id)) {
-      if (home->speaks(protocol)) return Route{home, protocol};
-      if (in_session(key, home->id)) {
+      const bool held = in_session(key, home->id);
+      if (home->speaks(protocol))
+        return Route{.upstream = home, .protocol = protocol, .held = held};
+      if (held) {
         return fail(Errc::Unavailable, fmt::format("the stream is at {}, which has no {} endpoint",
                                                    home->id, name(protocol)));
       }
@@ -86,11 +94,12 @@ Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint
     return fail(Errc::Unavailable, fmt::format("no live upstream has a {} endpoint ({} known)",
                                                name(protocol), registry_.entries().size()));
   }
-  const UpstreamPtr chosen = choose(key, pool);
+  const UpstreamPtr chosen = choose(key, pool, now);
   if (stays) return Route{chosen, protocol, false};
   const auto moved = lead(key, *chosen, now);
   if (!moved) return fail(Errc::Unavailable, moved.error().text);
-  return Route{.upstream = chosen, .protocol = protocol, .made = true};
+  return Route{
+      .upstream = chosen, .protocol = protocol, .made = true, .held = in_session(key, chosen->id)};
 }
 
 // The stream's route leads to `upstream` from now on.
@@ -113,7 +122,8 @@ bool Router::follows(const std::string& key, const StoredRoute& stored, Protocol
   const Registry::Entry* entry = registry_.find(stored.upstream);
   if (!entry || !registry_.alive(*entry, now)) return false;
   if (entry->upstream->generation() != stored.generation) return false;
-  if (!Registry::ejected(*entry, now) || in_session(key, stored.upstream)) return true;
+  if (!Registry::ejected(*entry, now) || entry->health.keeps_streams()) return true;
+  if (in_session(key, stored.upstream)) return true;
   // It was made when nobody was in use. That holds until somebody is.
   const auto pool = registry_.candidates(protocol, now);
   return pool.empty() || Registry::ejected(*registry_.find(pool.front()->id), now);
@@ -132,7 +142,8 @@ UpstreamPtr Router::drained_home(const std::string& key, Protocol protocol, Time
   return nullptr;
 }
 
-UpstreamPtr Router::choose(const std::string& key, const std::vector<UpstreamPtr>& pool) {
+UpstreamPtr Router::choose(const std::string& key, const std::vector<UpstreamPtr>& pool,
+                           TimePoint now) {
   if (const auto live = sessions_.find(key); live != sessions_.end()) {
     for (const UpstreamPtr& upstream : pool) {
       if (live->second.contains(upstream->id)) return upstream;
@@ -142,8 +153,12 @@ UpstreamPtr Router::choose(const std::string& key, const std::vector<UpstreamPtr
   candidates.reserve(pool.size());
   for (const UpstreamPtr& upstream : pool) {
     const auto running = streams_.find(upstream->id);
-    candidates.push_back({upstream, std::max(routes_.count(upstream->id),
-                                             running == streams_.end() ? 0 : running->second)});
+    const Registry::Entry& entry = *registry_.find(upstream->id);
+    candidates.push_back({.upstream = upstream,
+                          .streams = std::max(routes_.count(upstream->id),
+                                              running == streams_.end() ? 0 : running->second),
+                          .warmth = entry.health.warmth(registry_.health(), now),
+                          .load = entry.load});
   }
   return pool[(agree_ ? agreed_ : balancer_).pick(key, candidates)];
 }
@@ -152,6 +167,7 @@ Result<void> Router::confirmed(const std::string& key, const std::string& id, Ti
   const Registry::Entry* entry = registry_.find(id);
   if (!entry || !registry_.alive(*entry, now))
     return fail(Errc::NotFound, fmt::format("upstream {} is gone", id));
+  registry_.health_of(id)->served();
   const auto stored = routes_.find(key, now);
   if (stored && stored->upstream == id && stored->generation == entry->upstream->generation()) {
     routes_.touch(key, now);
@@ -172,24 +188,54 @@ Result<void> Router::move(const std::string& key, const Upstream& upstream, Time
 
 Router::Effect Router::failed(const std::string& key, const std::string& id, Errc reason,
                               TimePoint now, Stage stage) {
-  const Registry::Entry* entry = registry_.find(id);
-  if (!entry || !blames_upstream(reason, stage)) return Effect::None;
-  const auto ejections = entry->ejections;
-  registry_.failed(id, now);
+  UpstreamHealth* health = registry_.health_of(id);
+  if (!health) return Effect::None;
+  if (may_blame_upstream(reason, stage)) {
+    if (!health->hung_up(registry_.health(), now)) return Effect::None;
+    tell_ejected(id, *health, "hangs up", key, 0);
+    return Effect::Ejected;
+  }
+  if (!blames_upstream(reason, stage)) return Effect::None;
+  const bool ejected = health->failed(registry_.health(), now);
   const auto dropped = routes_.erase_upstream(id);
-  if (entry->ejections == ejections) return Effect::None;
-  log::warn("upstream ejected", {{"upstream", id},
-                                 {"seconds", seconds(entry->ejected_for)},
-                                 {"reason", name(reason)},
-                                 {"stream", key},
-                                 {"routes_dropped", dropped}});
-  const auto others = registry_.candidates(Protocol::Rtmp, now, {});
-  const bool moves =
-      std::ranges::any_of(others, [&id](const UpstreamPtr& each) { return each->id != id; });
-  return moves ? Effect::Moved : Effect::Ejected;
+  if (!ejected) return Effect::None;
+  tell_ejected(id, *health, name(reason), key, dropped);
+  return others_than(id, now) ? Effect::Moved : Effect::Ejected;
 }
 
-void Router::succeeded(const std::string& id, TimePoint now) { registry_.succeeded(id, now); }
+Router::Effect Router::probed(const std::string& id, Probed result, std::string_view why,
+                              TimePoint now) {
+  UpstreamHealth* health = registry_.health_of(id);
+  if (!health) return Effect::None;
+  const bool was_out = health->ejected(now);
+  if (health->probed(registry_.health(), result, now)) {
+    tell_ejected(id, *health, why, "", routes_.erase_upstream(id));
+    return others_than(id, now) ? Effect::Moved : Effect::Ejected;
+  }
+  if (was_out && !health->ejected(now)) log::info("upstream is back", {{"upstream", id}});
+  return Effect::None;
+}
+
+void Router::tell_ejected(const std::string& id, const UpstreamHealth& health,
+                          std::string_view reason, const std::string& key, std::size_t dropped) {
+  log::warn("upstream ejected", {{"upstream", id},
+                                 {"seconds", seconds(health.ejected_for())},
+                                 {"reason", reason},
+                                 {"stream", key},
+                                 {"routes_dropped", dropped}});
+}
+
+// Whether the streams of `id` have somewhere else to go.
+bool Router::others_than(const std::string& id, TimePoint now) const {
+  const auto protocol = first_protocol(*registry_.find(id)->upstream);
+  return std::ranges::any_of(registry_.candidates(protocol, now), [&](const UpstreamPtr& each) {
+    return each->id != id && !Registry::ejected(*registry_.find(each->id), now);
+  });
+}
+
+void Router::succeeded(const std::string& id, TimePoint now) {
+  if (UpstreamHealth* health = registry_.health_of(id)) health->succeeded(now);
+}
 
 void Router::opened(const std::string& key, const std::string& id, TimePoint now, Purpose purpose) {
   Presence& presence = sessions_[key][id];
@@ -303,6 +349,14 @@ std::optional<SharedRoute> Router::published(const std::string& key, TimePoint s
   return std::nullopt;
 }
 
+Result<void> Router::restore_origin(const Registration& registration, TimePoint heard,
+                                    TimePoint now) {
+  auto restored = registry_.heartbeat(registration, heard);
+  if (!restored) return std::unexpected(restored.error());
+  if (!registry_.alive(*registry_.find(registration.server), now)) registry_.expire(now);
+  return {};
+}
+
 void Router::tick(TimePoint now) {
   for (const std::string& id : registry_.expire(now)) {
     const auto dropped = routes_.erase_upstream(id);
@@ -326,11 +380,14 @@ std::vector<UpstreamState> Router::snapshot(TimePoint now) const {
                         .alive = registry_.alive(entry, now),
                         .drained = registry_.drained(id),
                         .ejected_for = {},
+                        .probes = entry.health.probes(),
                         .routes = routes_.count(id),
-                        .failures = entry.failures,
-                        .ejections = entry.ejections};
-    if (Registry::ejected(entry, now))
-      state.ejected_for = std::chrono::ceil<std::chrono::milliseconds>(*entry.ejected_until - now);
+                        .failures = entry.health.failures(),
+                        .ejections = entry.health.ejections()};
+    if (Registry::ejected(entry, now)) {
+      state.ejected_for = std::chrono::ceil<std::chrono::milliseconds>(
+          std::max(entry.health.until() - now, Duration{}));
+    }
     if (const auto running = streams_.find(id); running != streams_.end())
       state.streams = running->second;
     states.push_back(std::move(state));

@@ -39,6 +39,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -70,6 +71,7 @@ struct Route {
   bool remembered = true;  // false: only tried, the stream's route leads elsewhere
   bool named = false;      // the request named it: the stream's route was not asked
   bool made = false;       // by this request: the stream had none that led anywhere
+  bool held = false;       // sessions of the stream run there
 
   // In the order to try them; never empty.
   const std::vector<Endpoint>& endpoints() const { return upstream->at(protocol); }
@@ -97,14 +99,18 @@ class Router {
 
   // Something went wrong between us and `id` before its verdict. Ejects it and drops all its
   // routes, unless `reason` says nothing about its health at that stage (NotFound, Busy, Denied,
-  // Limit, Loop, Cancelled, and System, which is our own kernel, never do); those are only counted.
+  // Limit, Loop, Cancelled, and System, which is our own kernel, never do). What any client can
+  // cause ejects when it comes again and again, and then the streams it has stay.
   enum class Effect : std::uint8_t {
     None,
-    Ejected,  // just now, but there is no other to go to
+    Ejected,  // just now, but its streams stay, or there is no other to go to
     Moved,    // ejected just now, and its streams move
   };
   Effect failed(const std::string& key, const std::string& id, Errc reason, TimePoint now,
                 Stage stage = Stage::Connect);
+
+  // What an active probe found, and its words.
+  Effect probed(const std::string& id, Probed result, std::string_view why, TimePoint now);
 
   // A connect to `id` worked.
   void succeeded(const std::string& id, TimePoint now);
@@ -144,6 +150,14 @@ class Router {
   Result<void> drain(const std::string& id, bool drained);
   Result<void> remove(const std::string& id);
 
+  // What the last run remembered. An origin that is too old is not taken. Errors: of heartbeat().
+  Result<void> restore_origin(const Registration& registration, TimePoint heard, TimePoint now);
+  void restore_drained(const std::string& id) { registry_.restore_drained(id); }
+  // While it is on the streams whose route has changed are known: those since the last time.
+  void watch_routes(bool on) { routes_.watch(on); }
+  void route_changed(const std::string& key) { routes_.changed(key); }
+  std::vector<std::string> take_changed_routes() { return routes_.take_changed(); }
+
   // Forgets silent upstreams and unused routes. Call it about once a second.
   void tick(TimePoint now);
 
@@ -161,6 +175,7 @@ class Router {
     Sessions sessions;
   };
   std::optional<Known> known(const std::string& key, TimePoint now) const;
+  const Registry& registry() const { return registry_; }
   std::size_t route_count() const { return routes_.size(); }
 
  private:
@@ -169,7 +184,10 @@ class Router {
   bool follows(const std::string& key, const StoredRoute& stored, Protocol protocol,
                TimePoint now) const;
   UpstreamPtr drained_home(const std::string& key, Protocol protocol, TimePoint now) const;
-  UpstreamPtr choose(const std::string& key, const std::vector<UpstreamPtr>& pool);
+  UpstreamPtr choose(const std::string& key, const std::vector<UpstreamPtr>& pool, TimePoint now);
+  bool others_than(const std::string& id, TimePoint now) const;
+  static void tell_ejected(const std::string& id, const UpstreamHealth& health,
+                           std::string_view reason, const std::string& key, std::size_t dropped);
   Result<void> lead(const std::string& key, const Upstream& upstream, TimePoint now);
   Result<void> move(const std::string& key, const Upstream& upstream, TimePoint now);
 

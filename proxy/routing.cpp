@@ -1,6 +1,7 @@
 #include "proxy/routing.h"
 
 #include <algorithm>
+#include "common/log.h"
 
 namespace weir {
 
@@ -14,7 +15,7 @@ prometheus::Gauge& upstreams(Metrics& metrics, const char* state) {
 }  // namespace
 
 Routing::Routing(Loop& home, Router router, Metrics& metrics,
-                 std::optional<SharedRoutingOptions> shared)
+                 std::optional<SharedRoutingOptions> shared, HealthCheckOptions health)
     : home_(home),
       router_(std::move(router)),
       shared_(shared ? std::make_unique<SharedRouting>(home, router_, std::move(*shared), metrics)
@@ -24,29 +25,60 @@ Routing::Routing(Loop& home, Router router, Metrics& metrics,
                                  "Upstreams given up for a while because they failed.")),
       live_(upstreams(metrics, "live")),
       ejected_(upstreams(metrics, "ejected")),
-      routes_(metrics.gauge("weir_routes", "Streams whose upstream is remembered.")) {
+      routes_(metrics.gauge("weir_routes", "Streams whose upstream is remembered.")),
+      gauges_(metrics),
+      checker_(home, router_.registry(), std::move(health), metrics,
+               [this](const std::string& id, Probed result, const std::string& why) {
+                 took_effect(router_.probed(id, result, why, home_.now()), id);
+               }),
+      search_(home, router_.registry()) {
   router_.on_moved([this](const std::string& key, const std::string& id) { tell_moved(key, id); });
 }
 
-void Routing::show() const {
+void Routing::show() {
   int live = 0;
   int ejected = 0;
-  for (const UpstreamState& state : router_.snapshot(home_.now()))
+  const auto states = router_.snapshot(home_.now());
+  for (const UpstreamState& state : states)
     if (state.alive) ++(state.ejected() ? ejected : live);
+  gauges_.show(states);
+  may_search_ = search_.possible();
   live_.Set(live);
   ejected_.Set(ejected);
   routes_.Set(static_cast<double>(router_.route_count()));
 }
 
+void Routing::keep_state(std::unique_ptr<StateKeeper> keeper, Duration route_lifetime) {
+  keeper_ = std::move(keeper);
+  if (!keeper_->keeps()) return;
+  state_.emplace(router_, route_lifetime);
+  state_->restore(keeper_->take_restored(), Clock::now(), wall_now());
+}
+
+void Routing::save() {
+  if (!state_) return;
+  if (keeper_->keeps()) {
+    keeper_->save(state_->changes(home_.now(), wall_now()));
+  } else {
+    router_.watch_routes(false);
+    state_.reset();
+  }
+}
+
 Task<void> Routing::run() {
   Child shared(home_);
   if (shared_) shared.start(shared_->run());
+  Child checker(home_);
+  checker.start(checker_.run());
   while (true) {
+    save();
     show();
     auto slept = co_await sleep(home_, kTick);
     if (!slept) break;
     router_.tick(home_.now());
   }
+  save();
+  co_await checker.join();
   co_await shared.join();
 }
 
@@ -66,13 +98,30 @@ Task<Result<Route>> Routing::route(std::string key, Protocol protocol,
 }
 
 void Routing::confirmed(std::string key, std::string id) {
-  home_.post([this, key = std::move(key), id = std::move(id)] {
-    // The upstream may have gone meanwhile; then there is nothing to remember.
-    if (shared_)
-      shared_->confirmed(key, id);
-    else
-      static_cast<void>(router_.confirmed(key, id, home_.now()));
-  });
+  home_.post([this, key = std::move(key), id = std::move(id)] { confirm(key, id); });
+}
+
+void Routing::confirm(const std::string& key, const std::string& id) {
+  // The upstream may have gone meanwhile; then there is nothing to remember.
+  if (shared_)
+    shared_->confirmed(key, id);
+  else
+    static_cast<void>(router_.confirmed(key, id, home_.now()));
+}
+
+Task<void> Routing::locate(std::string key) {
+  if (!may_search_) co_return;
+  auto search = CallTask(home_, [this, &key] { return locate_here(key); });
+  static_cast<void>(co_await search);
+}
+
+Task<bool> Routing::locate_here(std::string key) {
+  if (router_.remembered(key, home_.now())) co_return true;
+  const auto found = co_await search_.find(key);
+  if (!found || router_.remembered(key, home_.now())) co_return false;
+  log::info("stream found by an API", {{"stream", key}, {"upstream", *found}});
+  confirm(key, *found);
+  co_return true;
 }
 
 void Routing::failed(std::string key, std::string id, Errc reason, Stage stage) {
@@ -81,9 +130,7 @@ void Routing::failed(std::string key, std::string id, Errc reason, Stage stage) 
         .counter("weir_upstream_failures_total", "Requests that an upstream failed, by why.",
                  {{"reason", std::string(name(reason))}})
         .Increment();
-    const auto effect = router_.failed(key, id, reason, home_.now(), stage);
-    if (effect != Router::Effect::None) ejections_.Increment();
-    if (effect == Router::Effect::Moved) tell_ejected(id);
+    took_effect(router_.failed(key, id, reason, home_.now(), stage), id);
   });
 }
 
@@ -140,7 +187,9 @@ void Routing::Use::tell_lost(std::shared_ptr<Use> use) {
   });
 }
 
-void Routing::tell_ejected(const std::string& id) {
+void Routing::took_effect(Router::Effect effect, const std::string& id) {
+  if (effect != Router::Effect::None) ejections_.Increment();
+  if (effect != Router::Effect::Moved) return;
   const auto of_upstream = uses_.find(id);
   if (of_upstream == uses_.end()) return;
   for (const auto& [key, use] : of_upstream->second) Use::tell_lost(use);

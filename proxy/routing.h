@@ -7,29 +7,44 @@
 // Bounds: the Router's; questions under way are bounded by the sessions that ask.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <unordered_map>
 
 #include "common/io/wait.h"
 #include "common/metrics.h"
+#include "proxy/health_checker.h"
 #include "proxy/router.h"
+#include "proxy/router_state.h"
 #include "proxy/shared_routing.h"
+#include "proxy/state_keeper.h"
+#include "proxy/stream_search.h"
+#include "proxy/upstream_gauges.h"
 
 namespace weir {
 
 class Routing {
  public:
   Routing(Loop& home, Router router, Metrics& metrics,
-          std::optional<SharedRoutingOptions> shared = std::nullopt);
+          std::optional<SharedRoutingOptions> shared = std::nullopt,
+          HealthCheckOptions health = {.check = HealthCheck::Off});
 
-  // Forgets what is silent and unused, and keeps the gauges true, until the loop gives up its
+  // Forgets what is silent and unused, probes the upstreams, and keeps the gauges true, until the loop gives up its
   // waits. Spawn it once, on the home loop.
   Task<void> run();
+
+  // Takes up what the last run left, and keeps it up to date from here on. Before run(), by the
+  // constructor's thread.
+  void keep_state(std::unique_ptr<StateKeeper> keeper, Duration route_lifetime);
 
   // As Router's, at the time of their arrival.
   Task<Result<Route>> route(std::string key, Protocol protocol, std::vector<std::string> exclude,
                             std::optional<NamedOrigin> named = std::nullopt);
+  // For who wants a stream that is there already, before route(): when none is remembered for it,
+  // origins with an API are asked, and its route leads where it is. Nothing is waited for when there
+  // is no such origin.
+  Task<void> locate(std::string key);
   void confirmed(std::string key, std::string id);
   void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);
@@ -64,9 +79,12 @@ class Routing {
 
   void opened(std::shared_ptr<Use> use);
   void closed(std::shared_ptr<Use> use);
-  void tell_ejected(const std::string& id);
+  void took_effect(Router::Effect effect, const std::string& id);
   void tell_moved(const std::string& key, const std::string& id);
-  void show() const;
+  Task<bool> locate_here(std::string key);
+  void confirm(const std::string& key, const std::string& id);
+  void save();
+  void show();
 
   Loop& home_;
   Router router_;
@@ -78,6 +96,12 @@ class Routing {
   prometheus::Gauge& live_;
   prometheus::Gauge& ejected_;
   prometheus::Gauge& routes_;
+  std::optional<RouterState> state_;
+  std::unique_ptr<StateKeeper> keeper_;  // none: nothing is kept
+  UpstreamGauges gauges_;
+  HealthChecker checker_;
+  StreamSearch search_;
+  std::atomic<bool> may_search_{false};  // as of the last tick
 };
 
 // One session's place in the books: the route is held and counted while it lives.

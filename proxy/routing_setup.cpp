@@ -15,6 +15,7 @@ Upstream upstream_of(const UpstreamConfig& section) {
   Upstream upstream;
   upstream.id = section.name;
   upstream.host = section.host;
+  upstream.zone = section.zone;
   upstream.weight = static_cast<std::uint32_t>(section.weight);
   auto offer = [&](Protocol protocol, const std::optional<Endpoint>& endpoint) {
     if (endpoint) upstream.at(protocol).push_back(*endpoint);
@@ -59,14 +60,35 @@ Registration self_of(const Config& config, const std::string& node, const Endpoi
   return self;
 }
 
+HealthOptions health_of(const Config& config) {
+  return {.backoff = config.duration("origin.eject"),
+          .backoff_cap = config.duration("origin.eject_max"),
+          .slow_start = config.duration("origin.slow_start"),
+          .fall = static_cast<std::uint32_t>(config.integer("health.fall")),
+          .rise = static_cast<std::uint32_t>(config.integer("health.rise")),
+          .probes_talk = config.text("health.check") != "tcp"};
+}
+
+Balance balance_of(const Config& config) {
+  const std::string& word = config.text("balance");
+  if (word != "auto") return *parse_balance(word);
+  return config.text("role") == "edge" ? Balance::Rendezvous : Balance::LeastStreams;
+}
+
 }  // namespace
+
+HealthCheckOptions health_check_of(const Config& config) {
+  return {.check = *parse_health_check(config.text("health.check")),
+          .path = config.text("health.path"),
+          .interval = config.duration("health.interval"),
+          .timeout = config.duration("health.timeout")};
+}
 
 Router router_of(const Config& config) {
   Router router({.lifetime = config.duration("origin.lifetime"),
-                 .backoff = config.duration("origin.eject"),
-                 .backoff_cap = config.duration("origin.eject_max"),
+                 .health = health_of(config),
                  .max = static_cast<std::size_t>(config.integer("origin.max"))},
-                Balancer(*parse_balance(config.text("balance"))),
+                Balancer(balance_of(config), std::random_device{}(), config.text("node.zone")),
                 {.lifetime = config.duration("route.expire")});
   for (const auto& section : config.upstreams()) {
     auto configured = router.configure(upstream_of(section));

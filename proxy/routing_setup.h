@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/config.h"
+#include "proxy/health_checker.h"
 #include "proxy/router.h"
 #include "proxy/shared_routing.h"
 
@@ -15,6 +16,8 @@ namespace weir {
 
 // Throws ConfigError when an upstream cannot be taken.
 Router router_of(const Config& config);
+
+HealthCheckOptions health_check_of(const Config& config);
 
 // Nothing when this node shares nothing. A proxy shares routes and origins, and announces itself at
 // `ports`; an edge that discovers its upstreams follows the proxies. Throws ConfigError when it is

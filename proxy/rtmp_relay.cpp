@@ -88,10 +88,11 @@ class RtmpRelay {
 
   // Tries origins until one lets itself be talked to; its verdict stands.
   Task<Error> relay() {
+    if (!publishes()) co_await context_.routing.locate(key_);
     Dialer dialer(context_.routing, context_.resolver, key_, Protocol::Rtmp, options_.dial);
     while (true) {
       auto dialed = co_await dialer.next();
-      if (!dialed) co_return dialed.error();
+      if (!dialed) co_return co_await nobody(dialed.error());
       upstream_ = dialed->upstream->id;
       Connection origin(std::move(dialed->socket), options_.limits);
       auto opened = co_await rtmp::open_stream(origin, request_.connect, options_.window_ack,
@@ -108,6 +109,11 @@ class RtmpRelay {
           context_.routing, key_, upstream_, [&origin] { origin.socket().close(); },
           publishes() ? Purpose::Publish : Purpose::Play);
       auto accepted = co_await until_verdict(origin);
+      if (!accepted && !answered_ && !publishes() && accepted.error().code == Errc::NotFound) {
+        dialer.reject(accepted.error(), Stage::Request);
+        continue;
+      }
+      if (!accepted && !answered_) co_return co_await nobody(accepted.error());
       if (!accepted) co_return accepted.error();
       dialer.accept();
       auto& present = publishes() ? context_.metrics.publishers : context_.metrics.viewers;
@@ -116,6 +122,15 @@ class RtmpRelay {
       present.Decrement();
       co_return ended;
     }
+  }
+
+  // No origin is left to ask. If one said that it does not have the stream, its words are the client's.
+  Task<Error> nobody(Error why) {
+    if (!missing_) co_return why;
+    client_.send(missing_->header, missing_->payload);
+    answered_ = refused_ = true;
+    static_cast<void>(co_await client_.flush(loop_.in(kLastWords)));
+    co_return Error{Errc::NotFound, "no origin has the stream"};
   }
 
   // Passes messages on until the origin's verdict has been given and neither side is inside a
@@ -135,6 +150,11 @@ class RtmpRelay {
       const auto verdict = verdict_in(*message);
       if (verdict && verdict->reply)
         co_return fail(verdict->reason(), verdict->code + " " + verdict->description);
+      if (verdict && verdict->error && !answered_ && !publishes() &&
+          verdict->reason() == Errc::NotFound) {
+        if (!missing_) missing_ = as_kept(*message);
+        co_return fail(Errc::NotFound, verdict->code + " " + verdict->description);
+      }
       pass_on(*message);
       if (!verdict && !answered_) continue;
       answered_ = true;
@@ -146,6 +166,16 @@ class RtmpRelay {
       }
     }
     co_return Result<void>{};
+  }
+
+  struct Kept {
+    rtmp::MessageHeader header;
+    ByteBuffer payload;
+  };
+  Kept as_kept(const rtmp::Message& message) const {
+    Kept kept{message.header, {message.payload.begin(), message.payload.end()}};
+    if (kept.header.stream_id == origin_stream_) kept.header.stream_id = request_.stream_id;
+    return kept;
   }
 
   // An origin that silently begins to send media has decided, too.
@@ -299,6 +329,7 @@ class RtmpRelay {
   std::string key_;
   std::string upstream_;
   std::uint32_t origin_stream_ = 0;
+  std::optional<Kept> missing_;     // the first "not found" of a search
   bool answered_ = false;           // the client knows the verdict
   bool refused_ = false;            // and it was no
   std::optional<Error> first_end_;  // of the two directions, once bytes are moved

@@ -8,6 +8,15 @@ Tally& relayed_bytes(Metrics& metrics, const char* protocol, const char* directi
                        {{"protocol", protocol}, {"direction", direction}});
 }
 
+void session_ended(Metrics& metrics, const char* protocol, std::string_view kind,
+                   std::string_view reason) {
+  metrics
+      .counter(
+          "weir_session_ends_total", "Relayed sessions that ended, by why.",
+          {{"protocol", protocol}, {"kind", std::string(kind)}, {"reason", std::string(reason)}})
+      .Increment();
+}
+
 RtmpRelayMetrics::RtmpRelayMetrics(Metrics& metrics)
     : to_clients(relayed_bytes(metrics, "rtmp", "down")),
       to_upstreams(relayed_bytes(metrics, "rtmp", "up")),
@@ -16,10 +25,7 @@ RtmpRelayMetrics::RtmpRelayMetrics(Metrics& metrics)
       metrics_(metrics) {}
 
 void RtmpRelayMetrics::ended(std::string_view kind, std::string_view reason) {
-  metrics_
-      .counter("weir_session_ends_total", "Relayed sessions that ended, by why.",
-               {{"kind", std::string(kind)}, {"reason", std::string(reason)}})
-      .Increment();
+  session_ended(metrics_, "rtmp", kind, reason);
 }
 
 }  // namespace weir

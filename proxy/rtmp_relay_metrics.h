@@ -10,6 +10,9 @@ namespace weir {
 
 // The series of weir_relayed_bytes_total: "down" to clients, "up" to origins.
 Tally& relayed_bytes(Metrics& metrics, const char* protocol, const char* direction);
+// Counts in weir_session_ends_total.
+void session_ended(Metrics& metrics, const char* protocol, std::string_view kind,
+                   std::string_view reason);
 
 class RtmpRelayMetrics {
  public:

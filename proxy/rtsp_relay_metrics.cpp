@@ -14,10 +14,7 @@ RtspRelayMetrics::RtspRelayMetrics(Metrics& metrics)
       metrics_(metrics) {}
 
 void RtspRelayMetrics::ended(std::string_view kind, std::string_view reason) {
-  metrics_
-      .counter("weir_session_ends_total", "Relayed sessions that ended, by why.",
-               {{"kind", std::string(kind)}, {"protocol", "rtsp"}, {"reason", std::string(reason)}})
-      .Increment();
+  session_ended(metrics_, "rtsp", kind, reason);
 }
 
 }  // namespace weir

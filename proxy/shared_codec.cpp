@@ -122,6 +122,7 @@ std::string encode(const Registration& member) {
   object.set("service", member.service);
   object.set("pid", member.pid);
   object.set("device_id", member.device_id);
+  if (!member.zone.empty()) object.set("zone", member.zone);
   for (std::size_t i = 0; i < kProtocolCount; ++i) {
     Array::Ptr list = new Array;
     for (const Endpoint& endpoint : member.endpoints[i]) list->add(to_string(endpoint));

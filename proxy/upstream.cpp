@@ -14,6 +14,15 @@ std::string_view name(Protocol protocol) {
   return "unknown";
 }
 
+std::string_view name(Probes probes) {
+  switch (probes) {
+    case Probes::Unknown: return "unknown";
+    case Probes::Up: return "up";
+    case Probes::Down: return "down";
+  }
+  return "unknown";
+}
+
 std::uint64_t Upstream::generation() const { return stable_hash(service); }
 
 std::uint64_t stable_hash(std::string_view text, std::uint64_t seed) {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "common/endpoint.h"
+#include "proxy/upstream_health.h"
 
 namespace weir {
 
@@ -43,6 +44,7 @@ struct Upstream {
   std::string pid;
   std::string device_id;
   std::string host;
+  std::string zone{};  // where it stands; empty: nobody said
   EndpointTable endpoints;
   std::uint32_t weight = 1;  // share of new streams; 0 takes them only when nobody else can
   Knowledge knowledge = Knowledge::Configured;
@@ -68,6 +70,7 @@ struct UpstreamState {
   bool alive = true;                                     // configured, or its heartbeat is fresh
   bool drained = false;                                  // gets no new streams
   std::optional<std::chrono::milliseconds> ejected_for;  // time left out of use; none: in use
+  Probes probes = Probes::Unknown;                       // what active probes say
   std::size_t routes = 0;                                // streams that would be sent there
   std::size_t streams = 0;                               // streams with a live session there
   std::uint64_t failures = 0;
@@ -75,6 +78,8 @@ struct UpstreamState {
 
   bool ejected() const { return ejected_for.has_value(); }
 };
+
+std::string_view name(Probes probes);
 
 // FNV-1a over the bytes, then the finaliser of SplitMix64, which spreads the last bytes over all
 // bits. Fixed for ever: proxies of different versions and machines must agree on it, which

@@ -16,12 +16,18 @@ struct Connection::Watch {
 
 namespace {
 
-// All of `bytes`, as the first part of a body; how many they were.
-Task<Result<std::uint64_t>> write_first(Socket& to, std::string bytes, PumpOptions options) {
-  auto sent = co_await to.write(as_bytes(bytes), to.loop().in(options.stall));
+// All of `bytes`; how many they were.
+Task<Result<std::uint64_t>> write_all(Socket& to, ByteView bytes, PumpOptions options) {
+  auto sent = co_await to.write(bytes, to.loop().in(options.stall));
   if (!sent) co_return std::unexpected(sent.error());
   if (options.tally != nullptr) options.tally->add(bytes.size());
   co_return std::uint64_t{bytes.size()};
+}
+
+// The same for what is not needed afterwards.
+Task<Result<std::uint64_t>> write_first(Socket& to, std::string bytes, PumpOptions options) {
+  auto sent = co_await write_all(to, as_bytes(bytes), options);
+  co_return sent;
 }
 
 }  // namespace
@@ -133,6 +139,24 @@ Task<PumpEnd> Connection::pump_body(Socket& to, PumpOptions options, std::string
   if (end.excess.empty()) co_return std::move(end);
   buffer_ = std::exchange(end.excess, {});
   unread_ = buffer_;
+  co_return std::move(end);
+}
+
+Task<PumpEnd> Connection::pump_content(Socket& to, PumpOptions options, std::string head) {
+  PumpEnd end;
+  auto sent = co_await write_first(to, std::move(head), options);
+  while (sent) {
+    end.bytes += *sent;
+    auto piece = co_await read_body(loop().in(options.idle));
+    if (!piece) {
+      end.complete = piece.error().code == Errc::Closed;
+      end.why = piece.error();
+      co_return std::move(end);
+    }
+    sent = co_await write_all(to, *piece, options);
+  }
+  end.side = PumpEnd::Side::To;
+  end.why = sent.error();
   co_return std::move(end);
 }
 

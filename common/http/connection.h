@@ -39,6 +39,8 @@ class Connection {
   // Passes the rest of the body on as it comes, framing included, behind `head`. `options.extent`
   // is set here.
   Task<PumpEnd> pump_body(Socket& to, PumpOptions options, std::string head = {});
+  // The same without the chunks that it may come in.
+  Task<PumpEnd> pump_content(Socket& to, PumpOptions options, std::string head = {});
   const Body& body() const { return body_; }
 
   // Notices that the peer leaves while nobody reads from it: then closes `other` (null: nobody).

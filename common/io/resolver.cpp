@@ -157,7 +157,7 @@ Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint
     }
     known = answers_.find(host);
   }
-  if (known == answers_.end()) co_return fail(Errc::NotFound, "cannot resolve " + host);
+  if (known == answers_.end()) co_return fail(Errc::Refused, "cannot resolve " + host);
   auto addresses = known->second.addresses;
   for (auto& address : addresses) address.set_port(port);
   co_return addresses;

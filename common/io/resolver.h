@@ -31,7 +31,8 @@ class Resolver {
 
   Loop& loop() const { return loop_; }
 
-  // At least one address. Numeric hosts are answered at once. Errors: NotFound, Timeout, Cancelled.
+  // At least one address. Numeric hosts are answered at once. Errors: Refused when the name leads
+  // nowhere, Timeout, Cancelled.
   Task<Result<std::vector<Address>>> resolve(std::string host, std::uint16_t port,
                                              Deadline deadline);
   void forget(const std::string& host);

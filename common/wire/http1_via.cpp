@@ -71,18 +71,22 @@ Result<std::vector<std::string_view>> parse_cdn_loop(std::string_view value) {
   return ids;
 }
 
-bool cdn_loop_contains(const Headers& headers, std::string_view id) {
+std::vector<std::string_view> cdn_loop_of(const Headers& headers) {
+  std::vector<std::string_view> all;
   for (const std::string_view value : headers.find_all("CDN-Loop")) {
     auto ids = parse_cdn_loop(value);
     if (!ids) {
       ids = split_list(value);
       std::ranges::transform(*ids, ids->begin(), id_of);
     }
-    for (const std::string_view other : *ids) {
-      if (same_ignoring_case(other, id)) return true;
-    }
+    all.insert(all.end(), ids->begin(), ids->end());
   }
-  return false;
+  return all;
+}
+
+bool cdn_loop_contains(const Headers& headers, std::string_view id) {
+  return std::ranges::any_of(
+      cdn_loop_of(headers), [id](std::string_view other) { return same_ignoring_case(other, id); });
 }
 
 void add_cdn_loop(Headers& headers, std::string_view id) {

@@ -21,8 +21,10 @@ namespace weir::http {
 // quoted string.
 Result<std::vector<std::string_view>> parse_cdn_loop(std::string_view value);
 
-// Compares without case. A value that does not parse is searched as a plain list, so that broken
-// bytes before an id cannot hide it.
+// Those of all fields. A value that does not parse is taken for a plain list, so that broken bytes
+// before an id cannot hide it.
+std::vector<std::string_view> cdn_loop_of(const Headers& headers);
+// Whether `id` is among them; without case.
 bool cdn_loop_contains(const Headers& headers, std::string_view id);
 
 // REQUIRES: `id` is a token or host[:port].

@@ -9,6 +9,9 @@ COLUMNS = [  # figure, heading, format
     ("us_per_request", "us/request", "{:.2f}"),
     ("gb_per_s", "GB/s", "{:.2f}"),
     ("cpu_s_per_gb", "CPU-s/GB", "{:.2f}"),
+    ("packets_per_s", "packets/s", "{:.0f}"),
+    ("cpu_s_per_million", "CPU-s/million", "{:.2f}"),
+    ("lost_per_million", "lost/million", "{:.0f}"),
     ("us_per_viewer_s", "us/viewer-s", "{:.0f}"),
     ("kb_per_viewer", "KB/viewer", "{:.1f}"),
     ("calls_per_viewer_s", "calls/viewer-s", "{:.1f}"),
@@ -32,7 +35,7 @@ COLUMNS = [  # figure, heading, format
     ("trouble", "viewers lost", "{:.0f}"),
     ("failed", "failed", "{:.0f}"),
 ]
-RATIOS = {"cpu_s_per_gb", "us_per_viewer_s", "kb_per_viewer", "calls_per_viewer_s", "join_p50_ms",
+RATIOS = {"cpu_s_per_gb", "cpu_s_per_million", "us_per_viewer_s", "kb_per_viewer", "calls_per_viewer_s", "join_p50_ms",
           "join_p99_ms", "latency_p50_ms", "latency_p99_ms", "largest_gap_ms", "requests_per_s",
           "us_per_request", "gb_per_s", "calls_per_request", "first_byte_p50_ms",
           "first_byte_p99_ms", "last_byte_p50_ms", "last_byte_p99_ms"}

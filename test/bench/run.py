@@ -20,16 +20,17 @@ import http_scenarios
 import measure
 import report
 import scenarios
+import udp_scenarios
 from servers import LOAD_CORE, Tools
 
-SUITES = {"live": scenarios, "http": http_scenarios}
+SUITES = {"live": scenarios, "http": http_scenarios, "udp": udp_scenarios}
 QUICK_SECONDS = 105  # no scenario begins a side after that
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
     parser.add_argument("suite", nargs="?", choices=SUITES, default="live",
-                        help="live streams (as without it), or the HTTP cache")
+                        help="live streams (as without it), the HTTP cache, or packets of UDP")
     parser.add_argument("--quick", action="store_true",
                         help="fewer viewers, short windows, under two minutes; indicative only")
     parser.add_argument("--only", action="append", default=[], metavar="NAME",

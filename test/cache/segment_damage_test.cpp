@@ -7,8 +7,8 @@
 #include <csignal>
 #include <catch2/catch.hpp>
 
-#include "cache/lmdb_check.h"
 #include "cache/segment_file.h"
+#include "common/lmdb_check.h"
 #include "test/cache/tier_objects.h"
 #include "test/support/temporary_folder.h"
 

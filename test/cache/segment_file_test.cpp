@@ -233,3 +233,29 @@ TEST_CASE("a folder is made in one that is there, and nowhere else", "[segment_f
   CHECK_FALSE(SegmentFile::open(folder / "file", kSize));
   CHECK_FALSE(SegmentFile::open("/proc/weir", kSize));
 }
+
+TEST_CASE("a sweep erases what begins so, step by step, and spares what came later",
+          "[segment_file]") {
+  const TemporaryFolder folder;
+  auto file = open(folder);
+  for (int i = 0; i < 10; ++i) {
+    put(*file, "h/a/" + std::to_string(i), 70'000);
+    put(*file, "h/b/" + std::to_string(i), 100);
+  }
+  auto sweep = file->sweep("h/a/");
+  int steps = 0;
+  for (bool done = false; !done; ++steps) {
+    REQUIRE(file->begin());
+    auto step = file->go_on(sweep, 7);
+    REQUIRE(step);
+    done = *step;
+    REQUIRE(file->commit());
+    if (steps == 0) put(*file, "h/a/9", 3);
+  }
+  CHECK(steps == 3);
+  for (int i = 0; i < 10; ++i) {
+    CHECK(outcome(*file, "h/a/" + std::to_string(i)) == (i < 9 ? Outcome::Miss : Outcome::Hit));
+    CHECK(outcome(*file, "h/b/" + std::to_string(i)) == Outcome::Hit);
+  }
+  CHECK(file->usage().entries == 11);
+}

@@ -59,6 +59,7 @@ class SilentTier final : public ObjectTier {
   void get(std::string, Got on_done) override { pending = std::move(on_done); }
   void put(std::string, TierObject) override {}
   void erase(std::string) override {}
+  void erase_prefix(std::string) override {}
   Got pending;
 };
 
@@ -315,4 +316,32 @@ TEST_CASE("many loops ask at once and each sees its own", "[segment_store][threa
       [&](Loop& loop) { loop.spawn(counted(session(store, loop.index(), good), left, done)); });
   done.get_future().wait();
   CHECK(good == 200);
+}
+
+TEST_CASE("what is erased by its beginning is gone at once and after a restart",
+          "[segment_store][threads]") {
+  const QuietLog quiet;
+  const TemporaryFolder folder;
+  for (const bool restarted : {false, true}) {
+    Metrics metrics("test");
+    Loop loop;
+    auto body = [](const std::string& path, Metrics& told, bool again) -> Task<void> {
+      SegmentStore store(options_for(path), told);
+      if (!again) {
+        for (int i = 0; i < 1000; ++i) store.put("h/a/" + std::to_string(i), fresh("a", 100));
+        store.put("h/b", fresh("b", 100));
+        store.erase_prefix("h/a/");
+        store.put("h/c", fresh("c", 100));
+      }
+      for (const char* key : {"h/a/0", "h/a/500", "h/a/999"}) {
+        auto gone = co_await body_of(store, key);
+        CHECK(gone == "miss");
+      }
+      for (const char* key : {"h/b", "h/c"}) {
+        auto there = co_await body_of(store, key);
+        CHECK(there == content_of(std::string(1, key[2]), 100));
+      }
+    };
+    test::run(loop, body(folder.path(), metrics, restarted));
+  }
 }

@@ -94,3 +94,11 @@ TEST_CASE("the endpoint as it turned out has the port that the kernel chose", "[
   CHECK(endpoint_of(opened.descriptors, {"127.0.0.1", 0}) == Endpoint{"127.0.0.1", opened.port()});
   CHECK(endpoint_of({}, {"a.example", 5}) == Endpoint{"a.example", 5});
 }
+
+TEST_CASE("a UDP port is shared by the loops too, and refused when taken", "[listening]") {
+  const Open opened(open_udp("listen.srt", Endpoint{"127.0.0.1", 0}, 3));
+  REQUIRE(opened.descriptors.size() == 3);
+  for (const int fd : opened.descriptors) CHECK(Address::of_socket(fd).port() == opened.port());
+  const Endpoint same{"127.0.0.1", opened.port()};
+  CHECK_THROWS_AS(open_udp("listen.srt", same, 1), ConfigError);
+}

@@ -16,6 +16,11 @@ std::string http_key(std::string_view host, std::string_view target) {
   return name ? name->key() : std::string(weir::name(name.error().code));
 }
 
+std::string srt_key(std::string_view host, std::string_view resource) {
+  auto name = stream_from_srt(host, resource);
+  return name ? name->key() : std::string(weir::name(name.error().code));
+}
+
 std::string vhost_of(std::string_view host) {
   auto name = stream_from_http(host, "/live/s.flv");
   return name ? name->vhost : std::string(weir::name(name.error().code));
@@ -203,4 +208,25 @@ TEST_CASE("an RTSP address names the stream that RTMP and HTTP name", "[stream_k
   CHECK(key("rtsp://h/a/" + std::string(257, 's')) == "limit");
   CHECK(key("rtsp://h/a/s?" + std::string(2049, 'x')) == "limit");
   CHECK(key("rtsp://h/" + std::string(10000, 'a')) == "limit");
+}
+
+TEST_CASE("an SRT resource is a stream, of the app live if it names none", "[stream_key]") {
+  CHECK(srt_key("", "live/cam") == kPlain);
+  CHECK(srt_key("127.0.0.1:10080", "/live/cam?token=1") == kPlain);
+  CHECK(srt_key("", "cam") == kPlain);
+  CHECK(srt_key("", "/cam/") == kPlain);
+  CHECK(srt_key("A.org", "live/cam") == kNamed);
+  CHECK(srt_key("b.org", "live/cam?vhost=a.org") == kNamed);
+  CHECK(stream_from_srt("", "live/cam?token=1")->args == "token=1");
+}
+
+TEST_CASE("an SRT resource that names no stream, climbs or is too long is refused",
+          "[stream_key]") {
+  for (const auto* none : {"", "/", "?x=1"}) CHECK(srt_key("", none) == "not_found");
+  CHECK(srt_key("", "live/../cam") == "protocol");
+  CHECK(srt_key("", ".") == "protocol");
+  CHECK(srt_key("a/b", "live/cam") == "protocol");
+  CHECK(srt_key("", std::string(kMaxStream, 'x')) ==
+        "__defaultVhost__/live/" + std::string(kMaxStream, 'x'));
+  CHECK(srt_key("", std::string(kMaxStream + 1, 'x')) == "limit");
 }

@@ -22,9 +22,8 @@ class HttpCache(scene.SceneTest):
     def edge(self, origin, **options):
         upstream = {"http": origin.http}
         options = {key.replace("__", "."): value for key, value in options.items()}
-        self.edge_node = Weir(
-            self.scene, "edge", upstreams={"origin": upstream}, options={"limits.per_address": "2000", **options}
-        )
+        options = {"limits.per_address": "2000", "health.check": "off", **options}  # requests are counted
+        self.edge_node = Weir(self.scene, "edge", upstreams={"origin": upstream}, options=options)
         return self.edge_node
 
     def get(self, path, method="GET", **headers):

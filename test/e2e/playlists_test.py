@@ -21,9 +21,9 @@ def segments(playlist):
 class Playlists(scene.SceneTest):
     def setUp(self):
         self.origins = [Origin(self.scene, f"o{i}", segments=True) for i in range(2)]
-        ports = {o.name: {"rtmp": o.rtmp, "http": o.http} for o in self.origins}
-        self.proxy = Weir(self.scene, "proxy", "first", upstreams=ports)
-        self.other = Weir(self.scene, "proxy", "second", upstreams=ports)
+        self.ports = {o.name: {"rtmp": o.rtmp, "http": o.http} for o in self.origins}
+        self.proxy = Weir(self.scene, "proxy", "first", upstreams=self.ports)
+        self.other = Weir(self.scene, "proxy", "second", upstreams=self.ports)
         self.clip = media.encode_clip(self.scene)
 
     def get(self, node, path):
@@ -79,6 +79,30 @@ class Playlists(scene.SceneTest):
             )
             self.assertEqual(0, status, log)
             self.assertNotIn("HTTP error", log)
+
+    def test_hls_under_another_path_than_its_stream_is_found_where_it_is(self):
+        edge = Weir(self.scene, "edge", "edge", upstreams=self.ports)
+        streams = ["a", "b", "c", "d"]
+        for stream in streams:
+            media.publish(self.scene, self.clip, self.proxy.rtmp_url(stream), name=f"publisher-{stream}")
+        tokens = {}
+        for stream in streams:
+            self.playlist(self.proxy, stream)
+            place = place_of(self.origins, stream)
+            # An edge has two origins here, and does for them what a proxy does.
+            for node in (self.proxy, self.other, edge):
+                status, body = self.get(node, f"/hls/{stream}.m3u8")
+                self.assertEqual(200, status, (node.name, stream))
+                uri = segments(body.decode())[-1]
+                token = TOKEN.search(uri)[1]
+                self.assertEqual(tokens.setdefault(place.name, token), token)
+                with open(os.path.join(place.directory, "hls", "live", TOKEN.sub("", uri)), "rb") as file:
+                    self.assertEqual((200, file.read()), self.get(node, f"/hls/{uri}"))
+        self.assertEqual(2, len(set(tokens.values())), tokens)
+        for node in (self.proxy, edge):
+            self.assertEqual(404, self.get(node, "/hls/nobody.m3u8")[0])
+        found, log = media.probe(self.scene, f"http://127.0.0.1:{edge.http}/hls/a.m3u8", 30 * SLOWNESS)
+        self.assertEqual({"video", "audio"}, set(found), log)
 
     def test_an_origin_that_dies_takes_its_segments_along_and_the_next_playlist_is_the_new_ones(self):
         media.KeptPublisher(self.scene, self.clip, self.proxy.rtmp_url("a"))

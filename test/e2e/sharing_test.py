@@ -39,7 +39,10 @@ class Sharing(scene.SceneTest):
         media.publish(self.scene, clip, origin.url("a"))
         wait_until(lambda: "a" in origin.published(), "the stream is published")
         edge = Weir(
-            self.scene, "edge", upstreams={"origin": {"rtmp": origin.rtmp}}, options={"edge.linger": "3s"}
+            self.scene,
+            "edge",
+            upstreams={"origin": {"rtmp": origin.rtmp}},
+            options={"edge.linger": "3s", "health.check": "off"},  # connections are counted
         )
         before = origin.accepted()
         crowd = self.crowd_of(edge, "a", VIEWERS)

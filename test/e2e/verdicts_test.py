@@ -35,7 +35,12 @@ class Verdicts(scene.SceneTest):
 
     def test_a_stream_that_does_not_exist_is_said_not_to(self):
         origin = Origin(self.scene)
-        proxy = Weir(self.scene, "proxy", upstreams={"origin": {"rtmp": origin.rtmp}})
+        proxy = Weir(
+            self.scene,
+            "proxy",
+            upstreams={"origin": {"rtmp": origin.rtmp}},
+            options={"health.check": "off"},  # connections are counted
+        )
         edge = Weir(
             self.scene,
             "edge",

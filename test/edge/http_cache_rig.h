@@ -11,10 +11,13 @@ class CacheRig {
  public:
   CacheRig(Loop& loop, std::uint16_t origin, HttpCacheOptions options = {},
            std::size_t memory = 1024 * 1024)
+      : CacheRig(loop, std::vector<HttpRig::Origin>{{origin}}, std::move(options), memory) {}
+  CacheRig(Loop& loop, std::vector<HttpRig::Origin> origins, HttpCacheOptions options,
+           std::size_t memory, HttpRelayOptions relay = {})
       : store(memory),
         tallies(metrics_),
         options_(std::move(options)),
-        upstream_(loop, {{origin}}),
+        upstream_(loop, std::move(origins), std::move(relay)),
         cache_({loop, store, upstream_.relay, options_, tallies}),
         loop_(loop) {
     listener_ = listen_on(

@@ -180,3 +180,31 @@ TEST_CASE("at the end of the stream a WebSocket is closed, saying whether more m
   };
   test::run(rig.loop, body());
 }
+
+TEST_CASE("who wants audio of another codec hears so as soon as the codec is known",
+          "[live_pipes]") {
+  PipesRig rig;
+  auto body = [&]() -> Task<void> {
+    for (const Format format : kFormats) rig.want(format);
+    const Deadline never = rig.loop.in(1h);
+    std::optional<Errc> told;
+    auto wait = [](Fanout& fanout, Deadline until, std::optional<Errc>& out) -> Task<void> {
+      auto startable = co_await fanout.startable(Format::Mp3, until);
+      if (!startable) out = startable.error().code;
+    };
+    rig.loop.spawn(wait(rig.fanout, never, told));
+    rig.ingest(h264_header(0));
+    co_await next_turn(rig.loop);
+    CHECK_FALSE(told.has_value());
+    rig.ingest(aac_header(0));  // before anything could be viewed
+    co_await next_turn(rig.loop);
+    co_await next_turn(rig.loop);
+    CHECK(told == Errc::NotFound);
+    rig.ingest(h264(0, true));
+    rig.ingest(aac(5));
+    co_await next_turn(rig.loop);
+    auto same = co_await rig.fanout.startable(Format::Aac, never);
+    CHECK(same);
+  };
+  test::run(rig.loop, body());
+}

@@ -13,7 +13,14 @@ namespace {
 
 Balancer::Candidate candidate(const std::string& id, std::uint32_t weight,
                               std::size_t streams = 0) {
-  return {std::make_shared<const Upstream>(configured(id, weight)), streams};
+  return {.upstream = std::make_shared<const Upstream>(configured(id, weight)), .streams = streams};
+}
+
+Balancer::Candidate in_zone(const std::string& id, const std::string& zone,
+                            std::uint32_t weight = 1) {
+  Upstream upstream = configured(id, weight);
+  upstream.zone = zone;
+  return {.upstream = std::make_shared<const Upstream>(upstream)};
 }
 
 std::string picked(Balancer& balancer, const std::string& key,
@@ -93,6 +100,62 @@ TEST_CASE("weight 0 takes streams only when nobody else can", "[balancer]") {
     const auto standby = spread(balance, {candidate("a", 0), candidate("b", 0)}, 100);
     CHECK(standby.size() == 2);
   }
+}
+
+TEST_CASE("those of the own zone come first, while somebody is there", "[balancer]") {
+  for (const Balance balance :
+       {Balance::LeastStreams, Balance::Rendezvous, Balance::WeightedRandom}) {
+    Balancer east{balance, 7, "east"};
+    std::vector all{in_zone("a", "west", 100), in_zone("b", "east"), in_zone("c", "")};
+    for (int i = 0; i < 50; ++i) CHECK(picked(east, fmt::format("{}", i), all) == "b");
+    all.erase(all.begin() + 1);
+    std::map<std::string, int> counts;
+    for (int i = 0; i < 50; ++i) ++counts[picked(east, fmt::format("{}", i), all)];
+    CHECK(counts["a"] > 0);
+  }
+}
+
+TEST_CASE("a weight of 0 in the own zone still waits until nobody else can", "[balancer]") {
+  Balancer east{Balance::LeastStreams, 7, "east"};
+  CHECK(picked(east, "k", {in_zone("a", "east", 0), in_zone("b", "west")}) == "b");
+}
+
+TEST_CASE("a cold one gets its first streams by and by", "[balancer]") {
+  Balancer balancer{Balance::LeastStreams};
+  auto cold = candidate("a", 1, 0);
+  cold.warmth = 0.1;
+  CHECK(picked(balancer, "k", {cold, candidate("b", 1, 20)}) == "a");
+  cold.streams = 2;  // with the new one 3 / 0.1, and 21
+  CHECK(picked(balancer, "k", {cold, candidate("b", 1, 20)}) == "b");
+  cold.warmth = 0.5;
+  CHECK(picked(balancer, "k", {cold, candidate("b", 1, 20)}) == "a");
+}
+
+TEST_CASE("a cold one gets less by chance, and all of its share by rendezvous", "[balancer]") {
+  std::vector candidates{candidate("a", 1), candidate("b", 1)};
+  const auto before = spread(Balance::Rendezvous, candidates, 1000);
+  candidates[0].warmth = 0.25;
+  CHECK(spread(Balance::Rendezvous, candidates, 1000) == before);
+  CHECK(spread(Balance::WeightedRandom, candidates, 10'000).at("a") == Approx(2000).margin(200));
+}
+
+TEST_CASE("when all are cold none is", "[balancer]") {
+  std::vector candidates{candidate("a", 1), candidate("b", 1)};
+  candidates[0].warmth = 0.1;
+  candidates[1].warmth = 0.9;
+  CHECK(spread(Balance::WeightedRandom, candidates, 10'000).at("a") == Approx(5000).margin(200));
+}
+
+TEST_CASE("least_streams spares busy machines when all say how busy they are", "[balancer]") {
+  Balancer balancer{Balance::LeastStreams};
+  std::vector candidates{candidate("a", 1, 4), candidate("b", 1, 6)};
+  candidates[0].load = 0.8;
+  CHECK(picked(balancer, "k", candidates) == "a");
+  candidates[1].load = 0.2;
+  CHECK(picked(balancer, "k", candidates) == "b");
+  candidates[0].load = 1;
+  candidates[1].load = 1;
+  CHECK(picked(balancer, "k", candidates) == "a");
 }
 
 TEST_CASE("rendezvous scores are finite and positive", "[balancer]") {

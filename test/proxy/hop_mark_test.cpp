@@ -101,3 +101,17 @@ TEST_CASE("marks are set on a connect object and read back by the next node", "[
   set_hop_mark(text, mark);
   CHECK(text == amf0::Value("no object"));
 }
+
+TEST_CASE("a request over HTTP has its hops in CDN-Loop and its id in X-Request-Id", "[hop_mark]") {
+  const http::Headers headers{{"CDN-Loop", "near;v=1, far"},
+                              {"X-Request-Id", "3f-a.b_c:d"},
+                              {"CDN-Loop", "broken \"quote, last"}};
+  const HopMark mark = hop_mark_of(headers);
+  CHECK(mark.id == "3f-a.b_c:d");
+  CHECK(mark.hops.starts_with("near,far,"));
+  CHECK(mark.hops.ends_with(",last"));
+  CHECK(next_hop(mark, "LAST", 8).error().code == Errc::Loop);
+  CHECK(next_hop(mark, "other", 4).error().code == Errc::Loop);
+  CHECK(next_hop(mark, "other", 5));
+  CHECK(is_fresh(hop_mark_of(http::Headers{{"X-Request-Id", "no spaces"}}).id));
+}

@@ -47,7 +47,7 @@ std::string bound_to(const HttpOrigin& origin) {
 
 HttpRelayOptions tokens() {
   HttpRelayOptions options;
-  options.origin_tokens = true;
+  options.naming.on = true;
   return options;
 }
 

@@ -154,3 +154,20 @@ TEST_CASE("a token said twice is taken off twice, another tier's is passed on", 
   CHECK(take("/a?weir_o=t.u&weir_o=t.u") == Taken{"t", "/a?weir_o=u&weir_o=u"});
   CHECK(take("/a?weir_o=t&weir_o=u") == Taken{"t", "/a?weir_o=u"});
 }
+
+TEST_CASE("among fixed upstreams only their own tokens are taken, and what has one is left",
+          "[origin_token]") {
+  const std::vector<std::string> ids{"one", "two"};
+  const OriginNaming naming = OriginNaming::among(ids);
+  CHECK(naming.on);
+  CHECK_FALSE(OriginNaming::among(std::span(ids).first(1)).on);
+  std::string target = "/7.ts?weir_o=far";
+  CHECK_FALSE(take_origin_token(target, naming));
+  CHECK(target == "/7.ts?weir_o=far");
+  target = "/7.ts?weir_o=" + origin_token("two") + ".far";
+  CHECK(take_origin_token(target, naming) == origin_token("two"));
+  CHECK(target == "/7.ts?weir_o=far");
+  const OriginUris uris(origin_token("one"), "", {}, naming);
+  CHECK(uris.bind("7.ts", UriUse::Fetched) == "7.ts?weir_o=" + origin_token("one"));
+  CHECK_FALSE(uris.bind("7.ts?weir_o=far", UriUse::Fetched));
+}

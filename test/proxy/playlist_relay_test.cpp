@@ -77,3 +77,24 @@ TEST_CASE("a playlist is asked for whole and as it is", "[playlist_relay]") {
   ask_for_whole(request);
   CHECK(request == http::Headers{{"If-None-Match", "\"e\""}, {"User-Agent", "u"}});
 }
+
+TEST_CASE("a tag of another tier is neither released nor dropped", "[playlist_relay]") {
+  const OriginNaming naming{.on = true, .only = {"mine", "other"}};
+  http::Headers request{{"If-None-Match", "W/\"e.weir-far\", W/\"e.weir-other\", \"e\""}};
+  CHECK_FALSE(release_tags(request, "mine", naming));
+  CHECK(request.find("If-None-Match") == "W/\"e.weir-far\", \"e\"");
+  CHECK(is_bound_by_others(http::Headers{{"ETag", "W/\"e.weir-far\""}}, naming));
+  for (const char* tag : {"W/\"e.weir-other\"", "\"e\"", "e"})
+    CHECK_FALSE(is_bound_by_others(http::Headers{{"ETag", tag}}, naming));
+  CHECK_FALSE(is_bound_by_others(http::Headers{{"ETag", "W/\"e.weir-far\""}}, {.on = true}));
+}
+
+TEST_CASE("media are told by their extension", "[playlist_relay]") {
+  for (const char* target :
+       {"/a/b.m3u8?x", "/b.mpd", "/b.FLV", "/b.ts", "/b.m4s", "/b.mp4?y=.html"})
+    CHECK(names_media(target));
+  for (const char* target : {"/", "/ts", "/b.html", "/b.ts/c", "/b.js?x=.ts", ""})
+    CHECK_FALSE(names_media(target));
+  CHECK(is_blocking_reload("/a.m3u8?_HLS_msn=3"));
+  CHECK_FALSE(is_blocking_reload("/a.m3u8?_HLS_skip=YES"));
+}

@@ -45,13 +45,17 @@ TEST_CASE("the heartbeat of SRS is understood whole", "[registration]") {
     "device_id": "k8s-1", "ip": "192.168.1.7", "server": "vid-1x", "service": "8dh3", "pid": "1204",
     "rtmp": ["1935", ":19350"], "http": ["tcp://192.168.1.8:8080"], "api": ["origin.example:1985"],
     "srt": ["udp://0.0.0.0:10080"], "rtc": ["udp://0.0.0.0:8000"],
-    "summaries": {"code": 0, "data": {"self": {"cpu_percent": 0.1}}}})");
+    "zone": "east",
+    "summaries": {"code": 0, "data": {"self": {"cpu_percent": 0.1},
+                                      "system": {"cpu_percent": 0.25}}}})");
   REQUIRE(made);
   CHECK(made->server == "vid-1x");
   CHECK(made->service == "8dh3");
   CHECK(made->pid == "1204");
   CHECK(made->device_id == "k8s-1");
   CHECK(made->host == "192.168.1.7");
+  CHECK(made->zone == "east");
+  CHECK(made->load == 0.25);
   CHECK(list(*made, Protocol::Rtmp) ==
         std::vector<Endpoint>{{"192.168.1.7", 1935}, {"192.168.1.7", 19350}});
   CHECK(list(*made, Protocol::Http) == std::vector<Endpoint>{{"192.168.1.8", 8080}});
@@ -154,6 +158,25 @@ TEST_CASE("each bound of a registration holds at the limit and not past it", "[r
     CHECK(error_of(body_with("more", nested(15))) == "accepted");
     CHECK(error_of(body_with("more", nested(16))).starts_with("body: "));
     CHECK(error_of(body_with("more", nested(30'000))).starts_with("body: "));
+  }
+}
+
+TEST_CASE("a load that is none is no error and no load", "[registration]") {
+  for (const char* summaries : {"1", "null", "[]", R"({"data":1})", R"({"data":{"system":[]}})",
+                                R"({"data":{"system":{"cpu_percent":"0.5"}}})",
+                                R"({"data":{"system":{"cpu_percent":true}}})",
+                                R"({"data":{"system":{"cpu_percent":1.01}}})",
+                                R"({"data":{"system":{"cpu_percent":-0.01}}})",
+                                R"({"data":{"self":{"cpu_percent":0.5}}})"}) {
+    const auto made = parse_registration(body_with("summaries", summaries));
+    REQUIRE(made);
+    CHECK_FALSE(made->load);
+  }
+  for (const char* share : {"0", "1", "0.5"}) {
+    const auto made = parse_registration(body_with(
+        "summaries", fmt::format(R"({{"data":{{"system":{{"cpu_percent":{}}}}}}})", share)));
+    REQUIRE(made);
+    CHECK(made->load == std::stod(share));
   }
 }
 

@@ -15,8 +15,8 @@ Ids usable(const Registry& registry, double now, std::span<const std::string> ex
   return ids(registry.candidates(Protocol::Rtmp, at(now), exclude));
 }
 
-bool ejected(const Registry& registry, const std::string& id, double now) {
-  return Registry::ejected(*registry.find(id), at(now));
+void fail(Registry& registry, const std::string& id, double now) {
+  registry.health_of(id)->failed(registry.health(), at(now));
 }
 
 Registry two() {
@@ -95,58 +95,10 @@ TEST_CASE("only upstreams that speak the protocol are candidates", "[registry]")
   CHECK(registry.candidates(Protocol::Http, at(0)).empty());
 }
 
-TEST_CASE("a failure ejects at once for five seconds", "[registry]") {
-  Registry registry = two();
-  registry.failed("a", at(0));
-  CHECK(usable(registry, 0) == Ids{"b"});
-  CHECK(usable(registry, 4.9) == Ids{"b"});
-  CHECK(usable(registry, 5) == Ids{"a", "b"});
-}
-
-TEST_CASE("sessions that fail together count as one incident", "[registry]") {
-  Registry registry = two();
-  for (int i = 0; i < 30; ++i) registry.failed("a", at(0.01 * i));
-  CHECK_FALSE(ejected(registry, "a", 5));
-  CHECK(registry.find("a")->failures == 30);
-  CHECK(registry.find("a")->ejections == 1);
-}
-
-TEST_CASE("the back-off grows by five seconds an incident, up to a minute", "[registry]") {
-  Registry registry = two();
-  double now = 0;
-  for (int incident = 1; incident <= 30; ++incident) {
-    registry.failed("a", at(now));
-    const double out = std::min(5.0 * incident, 60.0);
-    CHECK(ejected(registry, "a", now + out - 0.1));
-    CHECK_FALSE(ejected(registry, "a", now + out));
-    registry.succeeded("a", at(now + out));  // up for a second, as a flapping one is
-    now += out + 1;
-  }
-}
-
-TEST_CASE("who stayed in use as long as it was ejected is forgiven by a success", "[registry]") {
-  Registry registry = two();
-  registry.failed("a", at(0));
-  registry.failed("a", at(5));  // out until 15
-  registry.succeeded("a", at(25));
-  registry.failed("a", at(26));
-  CHECK(ejected(registry, "a", 30.9));
-  CHECK_FALSE(ejected(registry, "a", 31));
-}
-
-TEST_CASE("a success during the ejection ends it without forgiving", "[registry]") {
-  Registry registry = two();
-  registry.failed("a", at(0));
-  registry.succeeded("a", at(1));
-  CHECK_FALSE(ejected(registry, "a", 1));
-  registry.failed("a", at(2));
-  CHECK(ejected(registry, "a", 11.9));
-}
-
 TEST_CASE("when all are ejected the one whose ejection ends first remains", "[registry]") {
   Registry registry = two();
-  registry.failed("a", at(0));
-  registry.failed("b", at(1));
+  fail(registry, "a", 0);
+  fail(registry, "b", 1);
   CHECK(usable(registry, 2) == Ids{"a"});
   const Ids tried{"a"};
   CHECK(usable(registry, 2, tried) == Ids{"b"});
@@ -158,19 +110,19 @@ TEST_CASE("a restart ends the ejection, another heartbeat does not", "[registry]
   Registry registry;
   REQUIRE(registry.heartbeat(beat("o", "first"), at(0)));
   REQUIRE(registry.heartbeat(beat("p"), at(0)));
-  registry.failed("o", at(1));
+  fail(registry, "o", 1);
   REQUIRE(registry.heartbeat(beat("o", "first"), at(2)));
   CHECK(usable(registry, 2) == Ids{"p"});
   REQUIRE(registry.heartbeat(beat("o", "second"), at(3)));
   CHECK(usable(registry, 3) == Ids{"o", "p"});
-  CHECK(registry.find("o")->failures == 1);
+  CHECK(registry.find("o")->health.failures() == 1);
 }
 
 TEST_CASE("a drained upstream gets no new streams, not even when there is no other", "[registry]") {
   Registry registry = two();
   REQUIRE(registry.drain("a", true));
   CHECK(usable(registry, 0) == Ids{"b"});
-  registry.failed("b", at(0));
+  fail(registry, "b", 0);
   CHECK(usable(registry, 1) == Ids{"b"});
   const Ids tried{"b"};
   CHECK(usable(registry, 1, tried).empty());
@@ -187,7 +139,7 @@ TEST_CASE("a search asks drained upstreams after those in use and before those e
   };
   CHECK(search(0, {}) == Ids{"b"});
   CHECK(search(0, {"b"}) == Ids{"a"});
-  registry.failed("b", at(0));
+  fail(registry, "b", 0);
   CHECK(search(1, {}) == Ids{"a"});
   CHECK(search(1, {"a"}) == Ids{"b"});
 }
@@ -230,11 +182,30 @@ TEST_CASE("as many ids as there may be upstreams can be drained, and not one mor
   CHECK(registry.drain("c", true));
 }
 
-TEST_CASE("news of unknown upstreams is ignored", "[registry]") {
+TEST_CASE("whom probes find down is asked after those that are only left alone", "[registry]") {
   Registry registry = two();
-  registry.failed("z", at(0));
-  registry.succeeded("z", at(0));
-  CHECK(registry.entries().size() == 2);
+  registry.health_of("a")->probed(registry.health(), Probed::Refused, at(0));
+  fail(registry, "b", 4);
+  CHECK(usable(registry, 5) == Ids{"b"});
+  const Ids tried{"b"};
+  CHECK(usable(registry, 5, tried) == Ids{"a"});
+}
+
+TEST_CASE("a heartbeat changes zone and load within one life", "[registry]") {
+  Registry registry;
+  auto said = beat("o");
+  REQUIRE(registry.heartbeat(said, at(0)));
+  said.load = 0.5;
+  CHECK(registry.heartbeat(said, at(1)) == Registry::Heard::Refreshed);
+  CHECK(registry.find("o")->load == 0.5);
+  said.zone = "east";
+  CHECK(registry.heartbeat(said, at(2)) == Registry::Heard::Changed);
+  CHECK(registry.find("o")->upstream->zone == "east");
+}
+
+TEST_CASE("who is not known has no health", "[registry]") {
+  Registry registry = two();
+  CHECK(registry.health_of("z") == nullptr);
 }
 
 }  // namespace weir

@@ -110,6 +110,58 @@ TEST_CASE("the further a request had come, the less its end says about the origi
   CHECK_FALSE(ejects(Errc::Timeout, Stage::Request));
 }
 
+TEST_CASE("who hangs up five times in a row gets no new streams and keeps those it has",
+          "[router]") {
+  Cluster cluster;
+  const auto home = cluster.ask("k", 0);
+  using Effect = Router::Effect;
+  for (int i = 0; i < 4; ++i)
+    CHECK(cluster.router.failed("x", home, Errc::Closed, at(1), Stage::Setup) == Effect::None);
+  CHECK(cluster.router.failed("x", home, Errc::Reset, at(1), Stage::Setup) == Effect::Ejected);
+  CHECK(cluster.state(home, 1).ejected());
+  CHECK(cluster.ask("k", 1) == home);
+  for (int i = 0; i < 20; ++i) CHECK(cluster.ask(fmt::format("new/{}", i), 1) != home);
+  CHECK(cluster.router.failed("k", home, Errc::Refused, at(2)) == Effect::Moved);
+  CHECK(cluster.ask("k", 2) != home);
+}
+
+TEST_CASE("a stream that was served makes hang-ups no row", "[router]") {
+  Cluster cluster;
+  const auto home = cluster.ask("k", 0);
+  for (int i = 0; i < 12; ++i) {
+    cluster.router.failed("x", home, Errc::Closed, at(1), Stage::Setup);
+    if (i % 4 == 3) REQUIRE(cluster.router.confirmed("k", home, at(1)));
+  }
+  CHECK_FALSE(cluster.state(home, 1).ejected());
+}
+
+TEST_CASE("whom probes find down loses its streams, and gets new ones when they find it up",
+          "[router]") {
+  Cluster cluster;
+  const auto home = cluster.ask("k", 0);
+  using Effect = Router::Effect;
+  CHECK(cluster.router.probed(home, Probed::Bad, "silent", at(0)) == Effect::None);
+  CHECK(cluster.router.probed(home, Probed::Bad, "silent", at(1)) == Effect::None);
+  CHECK(cluster.router.probed(home, Probed::Bad, "silent", at(2)) == Effect::Moved);
+  CHECK(cluster.state(home, 2).probes == Probes::Down);
+  const auto second = cluster.ask("k", 2);
+  CHECK(second != home);
+  cluster.router.probed(home, Probed::Good, "", at(3));
+  cluster.router.probed(home, Probed::Good, "", at(4));
+  CHECK_FALSE(cluster.state(home, 4).ejected());
+  CHECK(cluster.ask("k", 4) == second);
+}
+
+TEST_CASE("when probes find all down somebody is still asked", "[router]") {
+  Cluster cluster;
+  using Effect = Router::Effect;
+  CHECK(cluster.router.probed("a", Probed::Refused, "", at(0)) == Effect::Moved);
+  CHECK(cluster.router.probed("b", Probed::Refused, "", at(0)) == Effect::Moved);
+  CHECK(cluster.router.probed("c", Probed::Refused, "", at(0)) == Effect::Ejected);
+  CHECK(cluster.ask("k", 1) != "unavailable");
+  CHECK(cluster.router.probed("z", Probed::Refused, "", at(0)) == Effect::None);
+}
+
 TEST_CASE("trying others after a not-found does not move the stream", "[router]") {
   Cluster cluster;
   const auto home = cluster.ask("k", 0);
@@ -152,6 +204,23 @@ TEST_CASE("a confirmed route is held by the sessions that run there already", "[
   REQUIRE(cluster.router.confirmed("k", real, at(0)));
   cluster.router.tick(at(1000));
   CHECK(cluster.ask("k", 1000) == real);
+}
+
+TEST_CASE("who asks is told whether sessions of the stream run where it is sent", "[router]") {
+  Router router;
+  REQUIRE(router.configure(configured("a")));
+  const auto held = [&](int now) {
+    const auto route = router.route("k", Protocol::Rtmp, at(now));
+    REQUIRE(route);
+    return route->held;
+  };
+  CHECK_FALSE(held(0));
+  router.opened("k", "a");
+  CHECK(held(1));
+  router.failed("k", "a", Errc::Refused, at(2));  // the route is lost, the session is not
+  CHECK(held(10));
+  router.closed("k", "a", at(11));
+  CHECK_FALSE(held(12));
 }
 
 TEST_CASE("a stream whose route was lost goes back to where its sessions run", "[router]") {

@@ -97,6 +97,50 @@ TEST_CASE("an origin that hangs up on one client's connect keeps its other clien
   });
 }
 
+TEST_CASE("a viewer's stream is looked for at the other origins, and its route corrected",
+          "[rtmp_relay]") {
+  on_a_loop([](Loop& loop) -> Task<void> {
+    RtmpOrigin without(loop, verdict("error", "NetStream.Play.StreamNotFound"));
+    RtmpOrigin with(loop, grants());
+    RelayRig rig(loop, {without.port(), with.port()});
+    for (int i = 0; i < 2; ++i) {
+      auto client = co_await rig.play("cam");
+      auto heard = co_await hear(*client, "onStatus");
+      CHECK(heard.code() == "NetStream.Play.Start");
+    }
+    CHECK(without.visits.size() == 1);
+    CHECK(with.visits.size() == 2);
+    co_await end_all_others(loop);
+  });
+}
+
+TEST_CASE("when no origin has the stream the first one's words reach the viewer", "[rtmp_relay]") {
+  on_a_loop([](Loop& loop) -> Task<void> {
+    RtmpOrigin first(loop, verdict("error", "NetStream.Play.StreamNotFound"));
+    RtmpOrigin second(loop, verdict("error", "NetStream.Failed.NotFound"));
+    RelayRig rig(loop, {first.port(), second.port()});
+    auto client = co_await rig.play("cam");
+    auto heard = co_await hear(*client, "onStatus");
+    CHECK(heard.code() == "NetStream.Play.StreamNotFound");
+    CHECK(heard.property("description") == "so says the origin");
+    CHECK(second.visits.size() == 1);
+    co_await end_all_others(loop);
+  });
+}
+
+TEST_CASE("a publisher is not taken elsewhere because of an answer", "[rtmp_relay]") {
+  on_a_loop([](Loop& loop) -> Task<void> {
+    RtmpOrigin first(loop, verdict("error", "NetStream.Publish.NotFound"));
+    RtmpOrigin second(loop, verdict("status", "NetStream.Publish.Start"));
+    RelayRig rig(loop, {first.port(), second.port()});
+    auto client = co_await rig.publish("cam");
+    auto heard = co_await hear(*client, "onStatus");
+    CHECK(heard.code() == "NetStream.Publish.NotFound");
+    CHECK(second.visits.empty());
+    co_await end_all_others(loop);
+  });
+}
+
 TEST_CASE("a client that goes before the verdict takes its connection to the origin along",
           "[rtmp_relay]") {
   on_a_loop([](Loop& loop) -> Task<void> {

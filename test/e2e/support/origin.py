@@ -34,7 +34,7 @@ http {{
 """
 
 
-# HLS and DASH of the application "live", under the names that its streams have in RTMP.
+# HLS and DASH of the application "live", under the names that its streams have in RTMP; HLS also under /hls.
 SEGMENTS = """
       hls on; hls_path {directory}/hls/live; hls_fragment 1s; hls_playlist_length 8s;
       dash on; dash_path {directory}/dash/live; dash_fragment 1s; dash_playlist_length 8s;
@@ -47,6 +47,7 @@ SEGMENT_LOCATIONS = """
       video/mp4 m4v m4a;
     }}
     location /live/ {{ root {directory}/hls; }}
+    location /hls/ {{ alias {directory}/hls/live/; }}
     location ~ ^/live/.*\\.(mpd|m4v|m4a)$ {{ root {directory}/dash; }}
 """
 

@@ -1,4 +1,4 @@
-#include "cache/lmdb_check.h"
+#include "common/lmdb_check.h"
 
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>

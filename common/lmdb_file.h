@@ -1,4 +1,4 @@
-// cache/lmdb_file.h
+// common/lmdb_file.h
 // LMDB as values and errors, for one thread in one process, over a disk that may be full, bad or
 // gone.
 //

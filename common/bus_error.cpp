@@ -1,4 +1,4 @@
-#include "cache/bus_error.h"
+#include "common/bus_error.h"
 
 #include <csignal>
 #include <cstdlib>

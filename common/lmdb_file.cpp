@@ -1,12 +1,12 @@
-#include "cache/lmdb_file.h"
+#include "common/lmdb_file.h"
 
 #include <cerrno>
 #include <mutex>
 #include <vector>
 
-#include "cache/bus_error.h"
-#include "cache/lmdb_check.h"
+#include "common/bus_error.h"
 #include "common/check.h"
+#include "common/lmdb_check.h"
 
 namespace weir {
 

@@ -1,4 +1,4 @@
-// cache/bus_error.h
+// common/bus_error.h
 // Reading mapped memory whose file is cut short or whose disk fails is no error code but SIGBUS,
 // which ends the process. Here it ends the piece of work instead.
 //

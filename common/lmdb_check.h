@@ -1,4 +1,4 @@
-// cache/lmdb_check.h
+// common/lmdb_check.h
 // Looks through the structure of an LMDB file before LMDB does.
 //
 //     meta ─► free list tree            every page in use once, within the file, with its own

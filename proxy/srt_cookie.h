@@ -1,0 +1,33 @@
+// proxy/srt_cookie.h
+// The cookies that an SRT listener gives to callers: whoever brings one back receives at the address
+// that he writes from. They are computed, not remembered, so that a flood of handshakes from forged
+// addresses fills nothing.
+//
+// A cookie is a keyed hash of the address and the minute, good in that minute and the next. The key
+// is this process's, made by random when it starts.
+//
+// Threading: any.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "common/io/address.h"
+#include "common/io/timer.h"
+
+namespace weir {
+
+class SrtCookies {
+ public:
+  SrtCookies();
+
+  std::uint32_t make(const Address& caller, Clock::time_point now) const;
+  bool valid(std::uint32_t cookie, const Address& caller, Clock::time_point now) const;
+
+ private:
+  std::uint32_t of_minute(const Address& caller, std::int64_t minute) const;
+
+  std::array<std::uint8_t, 32> key_;
+};
+
+}  // namespace weir

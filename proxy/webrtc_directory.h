@@ -1,0 +1,114 @@
+// proxy/webrtc_directory.h
+// Which WebRTC sessions there are, by the names in their STUN requests.
+//
+//     signalling ─add──► directory ◄─find── a loop that got a STUN request of an unknown address
+//                         │  ▲                 │ unknown name
+//                     put ▼  │ get             ▼
+//                        WebrtcStore ◄───── look_up: another proxy made it; relayed here from now on
+//
+// Only the first packet of an address asks here; afterwards its loop knows the way. So this has one
+// lock and no part in the media path.
+//
+// Threading: any loop; run() on one of them. The store's functions are awaited on whichever loop
+// asks.
+// Bounds: `max_sessions`; kLookUps questions a second to the store, and a name that is not there is
+// not asked for again for kForget.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "common/io/wait.h"
+#include "common/metrics.h"
+#include "proxy/webrtc_session.h"
+
+namespace weir {
+
+// What proxies share. Values are forgotten after their lifetime.
+class WebrtcStore {
+ public:
+  virtual ~WebrtcStore() = default;
+  virtual Task<Result<void>> put(std::string name, std::string value, milliseconds lifetime) = 0;
+  virtual Task<Result<std::optional<std::string>>> get(std::string name) = 0;
+  virtual Task<Result<void>> remove(std::string name) = 0;
+};
+
+// One session while it lives; shared by the loops that relay it.
+struct WebrtcEntry {
+  WebrtcEntry(WebrtcSession of, Clock::time_point now) : session(std::move(of)) { hear(now); }
+
+  const WebrtcSession session;
+  std::atomic<bool> ended{false};
+  std::atomic<int> paths{0};
+
+  // A verified STUN request came.
+  void hear(Clock::time_point now) { heard_.store(now.time_since_epoch().count()); }
+  Clock::time_point heard() const { return Clock::time_point(Clock::duration(heard_.load())); }
+
+ private:
+  std::atomic<Clock::rep> heard_{0};
+};
+using WebrtcEntryPtr = std::shared_ptr<WebrtcEntry>;
+
+class WebrtcDirectory {
+ public:
+  static constexpr milliseconds kSilence{30'000};   // without STUN, a session has ended
+  static constexpr milliseconds kLifetime{90'000};  // in the store; refreshed long before
+  static constexpr milliseconds kRefresh{20'000};
+  static constexpr milliseconds kForget{1000};
+  static constexpr int kLookUps = 200;
+  static constexpr std::size_t kMaxMissing = 4096;
+
+  // `store` may be null: then there are no other proxies. REQUIRES: it and `metrics` outlive this.
+  WebrtcDirectory(std::size_t max_sessions, WebrtcStore* store, Metrics& metrics);
+
+  // Ends silent sessions and keeps the store's records alive, until the loop gives up its waits.
+  Task<void> run(Loop& loop);
+
+  // A session that was just made, or more names for one that is there. Errors: Limit.
+  Result<void> add(WebrtcSession session, Clock::time_point now);
+  // add(), and the other proxies know it when this returns, or could not be told.
+  Task<Result<void>> announce(Loop& loop, WebrtcSession session);
+
+  WebrtcEntryPtr find(std::string_view username) const;
+  // Where a session's media goes; empty for one that is not known here.
+  std::vector<Address> media_of(std::string_view id) const;
+  // Whether to ask the store for a name that find() does not know; it counts as asked.
+  bool may_look_up(std::string_view username, Clock::time_point now);
+  // What another proxy has made; null when none has.
+  Task<WebrtcEntryPtr> look_up(Loop& loop, std::string username);
+
+  // The client has said goodbye. `id` may be unknown here.
+  Task<void> end(std::string id);
+  std::size_t size() const;
+
+ private:
+  using Entries = std::map<std::string, WebrtcEntryPtr, std::less<>>;  // by USERNAME
+  struct Written {
+    std::string name;
+    std::string value;
+  };
+
+  std::vector<WebrtcEntryPtr> sweep(Clock::time_point now);
+  std::vector<Written> written(const WebrtcSession& session) const;
+  Task<void> write(WebrtcSession session);
+
+  const std::size_t max_sessions_;
+  WebrtcStore* const store_;
+  mutable std::mutex mutex_;  // for all below
+  Entries entries_;
+  std::map<std::string, WebrtcEntryPtr, std::less<>> by_id_;  // the newest entry of a session
+  std::map<std::string, Clock::time_point, std::less<>> missing_;
+  Clock::time_point second_{};  // the one that look_ups_ counts
+  int look_ups_ = 0;
+
+  prometheus::Counter& take_overs_;
+  prometheus::Counter& unknown_;
+  Metrics::Sample sessions_;
+};
+
+}  // namespace weir

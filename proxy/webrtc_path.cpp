@@ -1,0 +1,168 @@
+#include "proxy/webrtc_path.h"
+
+#include "common/log.h"
+#include "proxy/rtmp_relay_metrics.h"
+
+namespace weir {
+
+namespace {
+
+// A client sends a check every 50 ms at first (RFC 8445 14.2); so an origin's address is given up
+// for the next one after about a fifth of a second.
+constexpr int kChecksBeforeNext = 4;
+// One refusal may be of a packet that was sent while the origin restarted its socket.
+constexpr int kRefusalsBeforeEnd = 3;
+
+constexpr milliseconds kAfterGoodbye{10'000};
+
+// An alert under keys (RFC 6347 4.1: content type, version, epoch): nearly always close_notify. Who
+// can write to us from a client's address can forge it, so it ends nothing by itself.
+bool is_goodbye(ByteView packet) {
+  constexpr std::uint8_t kAlert = 21;
+  return packet.size() > 13 && packet[0] == kAlert && load_be16(packet.data() + 3) != 0;
+}
+
+Tally& packets(Metrics& metrics, const char* direction) {
+  return metrics.tally("weir_webrtc_packets_total", "WebRTC packets relayed.",
+                       {{"direction", direction}});
+}
+
+Tally& dropped(Metrics& metrics, const char* reason) {
+  return metrics.tally("weir_webrtc_dropped_total", "WebRTC packets dropped, by why.",
+                       {{"reason", reason}});
+}
+
+}  // namespace
+
+WebrtcTallies::WebrtcTallies(Metrics& metrics)
+    : packets_to_clients(packets(metrics, "down")),
+      packets_to_origins(packets(metrics, "up")),
+      bytes_to_clients(relayed_bytes(metrics, "webrtc", "down")),
+      bytes_to_origins(relayed_bytes(metrics, "webrtc", "up")),
+      unbound(dropped(metrics, "unbound")),
+      unsigned_(dropped(metrics, "unsigned")),
+      malformed(dropped(metrics, "malformed")),
+      late(dropped(metrics, "late")) {}
+
+WebrtcPacket webrtc_packet(ByteView packet) {
+  if (stun::is_stun(packet)) return WebrtcPacket::Stun;
+  if (packet.empty()) return WebrtcPacket::Other;
+  const std::uint8_t first = packet[0];
+  const bool dtls = first >= 20 && first <= 63;
+  const bool rtp = first >= 128 && first <= 191;
+  return dtls || rtp ? WebrtcPacket::Media : WebrtcPacket::Other;
+}
+
+bool is_check_of(const WebrtcSession& session, ByteView packet, const stun::Message& message) {
+  const std::string* password = session.password_of(message.username);
+  return message.is_request() && password != nullptr && stun::verifies(packet, message, *password);
+}
+
+WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket)
+    : context_(context),
+      entry_(std::move(entry)),
+      ticket_(std::move(ticket)),
+      use_(context_.routing, entry_->session.stream, entry_->session.upstream),
+      checked_(context_.buffers.loop().now()) {
+  ++entry_->paths;
+}
+
+WebrtcPath::~WebrtcPath() { --entry_->paths; }
+
+Result<void> WebrtcPath::open() {
+  const auto& media = entry_->session.media;
+  Result<void> opened = fail(Errc::Unavailable, "no address of the origin");
+  for (address_ = 0; address_ < media.size(); ++address_) {
+    auto fd = UdpSocket::connect(media[address_]);
+    if (!fd) {
+      opened = std::unexpected(fd.error());
+      continue;
+    }
+    use_socket(*fd);
+    return {};
+  }
+  return opened;
+}
+
+void WebrtcPath::adopt(WebrtcEntryPtr entry) {
+  --entry_->paths;
+  entry_ = std::move(entry);
+  ++entry_->paths;
+}
+
+bool WebrtcPath::take(ByteView packet) {
+  const WebrtcPacket kind = webrtc_packet(packet);
+  if (kind == WebrtcPacket::Media) {
+    relay(packet);
+    return true;
+  }
+  const auto message = stun::parse(packet);
+  if (!message) {
+    context_.tallies.malformed.add();
+    return true;
+  }
+  if (!message->is_request()) {
+    relay(packet);  // an answer to the origin, which knows what it asked
+    return true;
+  }
+  if (entry_->session.password_of(message->username) == nullptr) return false;
+  if (is_check_of(entry_->session, packet, *message))
+    take_check(packet);
+  else
+    context_.tallies.unsigned_.add();
+  return true;
+}
+
+void WebrtcPath::take_check(ByteView packet) {
+  checked_ = context_.buffers.loop().now();
+  goodbye_.reset();
+  entry_->hear(checked_);
+  if (!heard_origin_ && unanswered_++ >= kChecksBeforeNext) try_next_address();
+  relay(packet);
+}
+
+void WebrtcPath::relay(ByteView packet) {
+  context_.tallies.packets_to_origins.add();
+  context_.tallies.bytes_to_origins.add(packet.size());
+  if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
+  origin_->send(packet);
+}
+
+void WebrtcPath::try_next_address() {
+  unanswered_ = 0;
+  const auto& media = entry_->session.media;
+  if (media.size() < 2) return;
+  address_ = (address_ + 1) % media.size();
+  // What cannot be reached at all is passed over after as many checks as any other.
+  auto fd = UdpSocket::connect(media[address_]);
+  if (fd) use_socket(*fd);
+}
+
+void WebrtcPath::use_socket(int fd) {
+  UdpHandler& handler = *this;
+  origin_ = std::make_unique<UdpSocket>(context_.buffers, fd, handler);
+}
+
+void WebrtcPath::received(const UdpPeer&, std::span<std::uint8_t> packet) {
+  heard_origin_ = true;
+  refusals_ = 0;
+  context_.tallies.packets_to_clients.add();
+  context_.tallies.bytes_to_clients.add(packet.size());
+  if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
+  deliver(packet);
+}
+
+void WebrtcPath::refused() {
+  if (heard_origin_)
+    ++refusals_;
+  else
+    unanswered_ = kChecksBeforeNext;
+}
+
+bool WebrtcPath::over(Clock::time_point now) const {
+  if (goodbye_ && now - *goodbye_ > kAfterGoodbye) return true;
+  return entry_->ended || refusals_ >= kRefusalsBeforeEnd ||
+         now - checked_ > WebrtcDirectory::kSilence;
+}
+
+}  // namespace weir

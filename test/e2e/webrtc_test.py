@@ -1,0 +1,144 @@
+"""WebRTC through the proxy: Chromium publishes and watches, aiortc is the origin."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from support import scene
+from support.browser import Page
+from support.node import Weir, request
+from support.scene import SLOWNESS, accepts, free_port, wait_until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+OFFER = "\r\n".join(
+    [
+        "v=0",
+        "o=- 4611 2 IN IP4 198.51.100.7",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0",
+        "m=audio 50123 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 198.51.100.7",
+        "a=candidate:1 1 udp 2113937151 198.51.100.7 50123 typ host",
+        "a=ice-ufrag:cLnT",
+        "a=ice-pwd:aClientsPasswordOf22++",
+        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
+        "a=setup:actpass",
+        "a=mid:0",
+        "a=sendonly",
+        "a=rtcp-mux",
+        "a=rtpmap:111 opus/48000/2",
+        "",
+    ]
+)
+
+
+class WebRtc(scene.SceneTest):
+    def setUp(self):
+        self.port = free_port()
+        self.origin = self.scene.start(
+            "origin", ["/usr/bin/python3", os.path.join(HERE, "support/webrtc_origin.py"), str(self.port)]
+        )
+        wait_until(lambda: accepts(self.port), "the origin listens", 20 * SLOWNESS)
+        self.proxies = [self.proxy(f"proxy-{i}") for i in range(2)]
+
+    def proxy(self, name):
+        media = free_port()
+        options = {"listen.webrtc": f"127.0.0.1:{media}", "webrtc.candidates": "127.0.0.1"}
+        node = Weir(self.scene, "proxy", name, upstreams={"o": {"http": self.port}}, options=options)
+        node.media = media
+        return node
+
+    def state(self):
+        return json.loads(request(self.port, "GET", "/state")[2])
+
+    def page(self, name, role, path, **more):
+        url = f"http://127.0.0.1:{self.proxies[0].http}{path}"
+        page = Page(self.scene, name, "webrtc_page.html", role=role, url=url, **more)
+        self.addCleanup(page.close)
+        return page
+
+    def test_a_browser_publishes_and_others_watch_over_udp_and_over_tcp(self):
+        publisher = self.page("publisher", "publish", "/whip/live/cam", only="udp")
+        publisher.wait_for("sent", 30)
+        for only in ("udp", "tcp"):
+            viewer = self.page(f"viewer-{only}", "play", "/live/cam/whep", only=only)
+            seen = viewer.wait_for("decoded", 60)
+            self.assertEqual(0, seen["lost"], seen)
+            self.assertEqual(only, seen["protocol"])
+            viewer.wait_for("audio", 50)
+            self.assertEqual(200, viewer.stop())
+        self.assertEqual(200, publisher.stop())
+        self.assertEqual([], self.state()["sessions"])
+        proxy = self.proxies[0]
+        self.assertGreater(proxy.metric("weir_webrtc_packets_total", 'direction="up"'), 100)
+        self.assertGreater(proxy.metric("weir_webrtc_packets_total", 'direction="down"'), 100)
+        for reason in ("late", "full", "malformed", "unsigned"):
+            self.assertEqual(0, proxy.metric("weir_webrtc_dropped_total", f'"{reason}"'), reason)
+        # Nothing but our own address was told to either side.
+        for each in self.state()["requests"]:
+            for line in each["body"].splitlines():
+                if line.startswith("a=candidate:"):
+                    self.assertIn(" 127.0.0.1 9 typ host", line)
+
+    def post(self, path, body=OFFER, headers=None, proxy=0):
+        return request(self.proxies[proxy].http, "POST", path, body, headers={**SDP, **(headers or {})})
+
+    def test_signalling_passes_as_it_is_but_for_addresses(self):
+        path, secret = "/rtc/v1/whip/?app=live&stream=a", {"Authorization": "Bearer x"}
+        status, headers, answer = self.post(path, headers=secret)
+        self.assertEqual(201, status, answer)
+        asked = self.state()["requests"][-1]
+        self.assertEqual(path, asked["target"])
+        self.assertEqual("Bearer x", asked["headers"]["Authorization"])
+        self.assertNotIn("198.51.100.7", asked["body"])
+        candidates = [line for line in answer.decode().splitlines() if line.startswith("a=candidate:")]
+        media = self.proxies[0].media
+        self.assertEqual(2, len(candidates), candidates)
+        self.assertIn(f" udp 2130706431 127.0.0.1 {media} typ host", candidates[0])
+        self.assertIn(f" 127.0.0.1 {media} typ host tcptype passive", candidates[1])
+        self.assertEqual('<stun:192.0.2.1>; rel="ice-server"', headers["Link"])
+        self.assertRegex(headers["ETag"], '^"[0-9a-f]{12}"$')
+        mapped = r"^/session/[0-9a-f]{12}\?weir_o=[a-z2-7]{13}&weir_s=[0-9a-f]{16}$"
+        self.assertRegex(headers["Location"], mapped)
+
+        # Any proxy takes what follows.
+        fragment = "a=ice-ufrag:cLnT\r\na=ice-pwd:aClientsPasswordOf22++\r\nm=audio 9 X 0\r\na=mid:0\r\n"
+        candidate = "a=candidate:1 1 udp 1 198.51.100.7 50124 typ host\r\n"
+        for proxy in self.proxies:
+            status, _, _ = request(
+                proxy.http, "PATCH", headers["Location"], fragment + candidate, headers=FRAGMENT
+            )
+            self.assertEqual(204, status)
+            asked = self.state()["requests"][-1]
+            self.assertEqual(headers["Location"].partition("?")[0], asked["target"])
+            self.assertEqual(fragment, asked["body"])
+        self.assertEqual(200, request(self.proxies[1].http, "DELETE", headers["Location"])[0])
+        self.assertEqual(404, request(self.proxies[0].http, "DELETE", headers["Location"])[0])
+
+    def test_refusals_say_why(self):
+        status, headers, body = self.post("/live/none/whep")
+        self.assertEqual((404, b"no such stream\n"), (status, body))
+        path = "/live/a/whip"
+        for expected, text, kind in (
+            (415, OFFER, "text/plain"),
+            (400, "hello", "application/sdp"),
+            (400, "v=0\r\n", "application/sdp"),
+            (413, OFFER + "a=x\r\n" * 15000, "application/sdp"),
+        ):
+            status, headers, body = self.post(path, text, {"Content-Type": kind})
+            self.assertEqual(expected, status, body)
+            self.assertEqual("application/problem+json", headers["Content-Type"])
+            self.assertEqual(expected, json.loads(body)["status"])
+        self.assertEqual(409, [self.post(path)[0], self.post(path)[0]][1])
+        self.origin.stop()
+        status, headers, _ = self.post(path)
+        self.assertIn(status, (502, 503))
+        self.assertEqual("application/problem+json", headers["Content-Type"])
+
+
+if __name__ == "__main__":
+    scene.main()
