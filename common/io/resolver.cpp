@@ -3,6 +3,7 @@
 #include <ares.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/check.h"
 
@@ -165,18 +166,26 @@ Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint
 
 Task<Result<std::unique_ptr<Socket>>> Resolver::connect(std::string host, std::uint16_t port,
                                                         Deadline deadline) {
-  auto addresses = co_await resolve(host, port, deadline);
-  if (!addresses) co_return std::unexpected(addresses.error());
   Error last{Errc::Timeout, "no time left to connect"};
-  auto left = static_cast<int>(addresses->size());
-  for (const auto& address : *addresses) {
-    const auto share = loop_.now() + (deadline - loop_.now()) / left--;
-    auto socket = co_await Socket::connect(loop_, address, share);
-    if (socket) co_return socket;
-    last = socket.error();
-    if (last.code == Errc::Cancelled) break;
+  std::set<std::string> tried;
+  for (bool asked_again = false; last.code != Errc::Cancelled; asked_again = true) {
+    auto addresses = co_await resolve(host, port, deadline);
+    if (!addresses && !asked_again) co_return std::unexpected(addresses.error());
+    if (!addresses) break;
+    std::erase_if(*addresses, [&](const Address& each) { return tried.contains(each.text()); });
+    auto left = static_cast<int>(addresses->size());
+    if (left == 0) break;
+    for (const auto& address : *addresses) {
+      tried.insert(address.text());
+      const auto share = loop_.now() + (deadline - loop_.now()) / left--;
+      auto socket = co_await Socket::connect(loop_, address, share);
+      if (socket) co_return socket;
+      last = socket.error();
+      if (last.code == Errc::Cancelled) break;
+    }
+    forget(host);
+    if (asked_again || loop_.now() >= deadline) break;
   }
-  forget(host);
   co_return std::unexpected(Error{last.code, host + ":" + std::to_string(port) + ": " + last.text});
 }
 
