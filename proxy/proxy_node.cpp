@@ -45,8 +45,8 @@ struct ProxyNode::PerLoop {
     return webrtc->serve(std::move(client), std::move(ticket));
   }
 
-  void open_webrtc(WebrtcPort::Context context, int udp) {
-    webrtc = std::make_unique<WebrtcPort>(context, udp);
+  void open_webrtc(WebrtcPort::Context context, int fd) {
+    webrtc = std::make_unique<WebrtcPort>(context, fd);
     http_relay.offer_webrtc(context.directory, options.whip);
   }
 

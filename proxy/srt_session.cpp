@@ -143,8 +143,9 @@ Task<Result<void>> SrtSession::try_address(Address address, Deadline deadline) {
   auto greeted = co_await ask(Step::Induction, deadline);
   if (!greeted) co_return greeted;
   context_.routing.succeeded(upstream_);
-  use_.emplace(context_.routing, key_, upstream_,
-               [this] { end(Errc::Reset, "upstream was ejected"); });
+  use_.emplace(
+      context_.routing, key_, upstream_, [this] { end(Errc::Reset, "the stream is elsewhere"); },
+      publishes_ ? Purpose::Publish : Purpose::Play);
   auto answered = co_await ask(Step::Conclusion, loop_.in(context_.options.dial.reply_timeout));
   co_return answered;
 }

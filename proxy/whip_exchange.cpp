@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "proxy/hop_mark.h"
+#include "proxy/http_call.h"
 #include "proxy/http_forwarding.h"
 #include "proxy/problem_response.h"
 #include "proxy/whip_json.h"
@@ -14,16 +15,6 @@ namespace {
 
 constexpr std::uint16_t kDiscard = 9;
 constexpr std::uint32_t kHostPriority = 2130706431;  // RFC 8839 5.1.2.1
-
-int status_for(Errc why) {
-  switch (why) {
-    case Errc::Timeout: return 504;
-    case Errc::Unavailable:
-    case Errc::Cancelled: return 503;
-    case Errc::NotFound: return 404;
-    default: return 502;
-  }
-}
 
 // A description that somebody sent, as the refusal it deserves.
 http::Refusal refusal_of(const Error& why, int status) {
@@ -118,7 +109,8 @@ Task<http::Parsed<std::string>> WhipExchange::read_request_body() {
 
 http::Parsed<void> WhipExchange::prepare(std::string body) {
   body_ = std::move(body);
-  id_ = request_id(request_.headers);
+  const HopMark mark = hop_mark_of(request_.headers);
+  id_ = mark.id;
   auto token = take_origin_token(request_.target);
   if (token) named_ = NamedOrigin{.token = std::move(*token), .binds = true};
   session_ = take_session(request_.target).value_or("");
@@ -138,9 +130,9 @@ http::Parsed<void> WhipExchange::prepare(std::string body) {
   const std::string host(http::target_of(request_).authority);
   auto key = http_route_key(host, stream);
   if (!key) return std::unexpected(key.error());
-  auto forwarded =
-      forward(request_,
-              {.node_id = context_.options.node_id, .id = id_, .client = client_.socket().peer()});
+  auto forwarded = forward(
+      request_,
+      {.node_id = context_.options.node_id, .mark = mark, .client = client_.socket().peer()});
   if (!forwarded) return std::unexpected(forwarded.error());
   key_ = std::move(*key);
   needs_host_ = forwarded->needs_host;
