@@ -3,6 +3,7 @@
 #include <ares.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/check.h"
 
@@ -12,6 +13,7 @@ namespace {
 constexpr std::chrono::seconds kMinTtl{1};
 constexpr std::chrono::seconds kMaxTtl{300};
 constexpr std::chrono::seconds kRetryAfterFailure{1};
+constexpr milliseconds kPatience{200};  // with the resolver, when there are old addresses
 constexpr int kQueryTimeoutMs = 1000;
 constexpr int kQueryTries = 3;
 }  // namespace
@@ -145,8 +147,14 @@ Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint
       ask(host);  // may be answered at once, from the hosts file
     }
     if (!question->done) {
-      auto answered = co_await question->answered.wait(deadline);
-      if (!answered) co_return std::unexpected(answered.error());
+      const bool outdated = known != answers_.end();
+      const Deadline until = outdated ? std::min(deadline, loop_.in(kPatience)) : deadline;
+      auto answered = co_await question->answered.wait(until);
+      known = answers_.find(host);
+      if (!answered && (answered.error().code == Errc::Cancelled || known == answers_.end()))
+        co_return std::unexpected(answered.error());
+      // The question stays open; meanwhile nobody else needs to wait for it.
+      if (!answered) known->second.expires = loop_.now() + kRetryAfterFailure;
     }
     known = answers_.find(host);
   }
@@ -158,18 +166,26 @@ Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint
 
 Task<Result<std::unique_ptr<Socket>>> Resolver::connect(std::string host, std::uint16_t port,
                                                         Deadline deadline) {
-  auto addresses = co_await resolve(host, port, deadline);
-  if (!addresses) co_return std::unexpected(addresses.error());
   Error last{Errc::Timeout, "no time left to connect"};
-  auto left = static_cast<int>(addresses->size());
-  for (const auto& address : *addresses) {
-    const auto share = loop_.now() + (deadline - loop_.now()) / left--;
-    auto socket = co_await Socket::connect(loop_, address, share);
-    if (socket) co_return socket;
-    last = socket.error();
-    if (last.code == Errc::Cancelled) break;
+  std::set<std::string> tried;
+  for (bool asked_again = false; last.code != Errc::Cancelled; asked_again = true) {
+    auto addresses = co_await resolve(host, port, deadline);
+    if (!addresses && !asked_again) co_return std::unexpected(addresses.error());
+    if (!addresses) break;
+    std::erase_if(*addresses, [&](const Address& each) { return tried.contains(each.text()); });
+    auto left = static_cast<int>(addresses->size());
+    if (left == 0) break;
+    for (const auto& address : *addresses) {
+      tried.insert(address.text());
+      const auto share = loop_.now() + (deadline - loop_.now()) / left--;
+      auto socket = co_await Socket::connect(loop_, address, share);
+      if (socket) co_return socket;
+      last = socket.error();
+      if (last.code == Errc::Cancelled) break;
+    }
+    forget(host);
+    if (asked_again || loop_.now() >= deadline) break;
   }
-  forget(host);
   co_return std::unexpected(Error{last.code, host + ":" + std::to_string(port) + ": " + last.text});
 }
 

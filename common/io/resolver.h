@@ -1,10 +1,10 @@
 // common/io/resolver.h
 // Names to addresses, without blocking the loop (c-ares reads resolv.conf and the hosts file).
 //
-// Answers are kept for their TTL; forget() makes the next resolve() ask again, which is what one
-// does when no address of an answer lets itself be connected. While the resolver does not answer,
-// the last known addresses go on being used. Questions for one name that come together are asked
-// once.
+// Answers are kept for their TTL; forget() makes the next resolve() ask again. connect() does that
+// when nobody lets itself be connected, and tries what the name leads to now. While the resolver
+// does not answer, or denies the name, the last known addresses go on being used, and nobody waits
+// long to learn that. Questions for one name that come together are asked once.
 //
 // Threading: one loop's. Bounds: kMaxNames names.
 #pragma once

@@ -7,8 +7,10 @@ import time
 FFMPEG = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning"]
 
 
-def encode_clip(scene, name="clip.flv", seconds=10, audio=True, b_frames=0, size="320x180", bitrate=None):
-    """testsrc2, in which every frame is different, 25 a second, one keyframe a second, and a tone."""
+def encode_clip(
+    scene, name="clip.flv", seconds=10, audio=True, b_frames=0, size="320x180", bitrate=None, gop=25
+):
+    """testsrc2, in which every frame is different, 25 a second with a keyframe every `gop`, and a tone."""
     path = scene.path(name)
     source = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25"]
     sound = []
@@ -39,9 +41,9 @@ def encode_clip(scene, name="clip.flv", seconds=10, audio=True, b_frames=0, size
             "-threads",
             "1",
             "-g",
-            "25",
+            gop,
             "-keyint_min",
-            "25",
+            gop,
             "-sc_threshold",
             "0",
             *rate,

@@ -35,10 +35,20 @@ def established(port):
 
 
 class Weir:
-    """`upstreams`: {name: {"rtmp": port, "http": port}}; `options`: {"edge.linger": "2s"}."""
+    """`upstreams`: {name: {"rtmp": port, "http": port}}; `options`: {"edge.linger": "2s"}; `wrap`: words before the
+    command."""
 
     def __init__(
-        self, scene, role, name=None, upstreams=None, options=None, limits=(), host="127.0.0.1", ready=True
+        self,
+        scene,
+        role,
+        name=None,
+        upstreams=None,
+        options=None,
+        limits=(),
+        host="127.0.0.1",
+        ready=True,
+        wrap=(),
     ):
         self.scene, self.role, self.name = scene, role, name or role
         self.host = host
@@ -58,7 +68,7 @@ class Weir:
             for key, value in {"host": "127.0.0.1", **ports}.items():
                 self.options[f"upstream.{upstream}.{key}"] = value
         self.options.update(options or {})
-        self._limits = limits
+        self._limits, self._wrap = limits, wrap
         self.start(ready)
 
     def _at(self, port):
@@ -67,7 +77,7 @@ class Weir:
     def start(self, ready=True):
         sets = [word for key, value in self.options.items() for word in ("--set", f"{key}={value}")]
         self.process = self.scene.start(
-            f"weir-{self.name}", [BINARY, f"--role={self.role}", *sets], limits=self._limits
+            f"weir-{self.name}", [*self._wrap, BINARY, f"--role={self.role}", *sets], limits=self._limits
         )
         self.wait_for("/readyz" if ready else "/healthz")
         return self
