@@ -21,6 +21,7 @@
 #include "proxy/proxy_node.h"
 #include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
+#include "proxy/webrtc_shared_store.h"
 
 namespace {
 
@@ -330,15 +331,20 @@ int run(const Config& config) {
   SessionDirectory sessions(loops);
   ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
+  std::optional<SharedWebrtcStore> webrtc_store;
+  if (SharedState* state = routing.shared_state()) webrtc_store.emplace(loops[0], *state);
   std::unique_ptr<EdgeNode> edge_node;
   std::unique_ptr<ProxyNode> proxy_node;
-  if (edge)
+  if (edge) {
     edge_node =
         std::make_unique<EdgeNode>(loops, edge_options(config, node, served), routing, admission,
                                    metrics, EdgeNode::Ports{ports.rtmp, ports.http});
-  else
-    proxy_node = std::make_unique<ProxyNode>(loops, proxy_options(config, node, served, ports),
-                                             routing, admission, metrics, ports);
+  } else {
+    auto options = proxy_options(config, node, served, ports);
+    if (webrtc_store) options.webrtc_store = &*webrtc_store;
+    proxy_node =
+        std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);
+  }
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
   not_ready = nullptr;
   print_welcome(config, ports);

@@ -55,6 +55,9 @@ class Routing {
   // This node takes no more streams.
   void leave();
 
+  // What nodes share beside routes, on the home loop; null when this node shares nothing.
+  SharedState* shared_state() { return shared_ ? &shared_->state() : nullptr; }
+
   // Runs `ask` with the Router on its loop and waits for its answer; for threads that are not
   // loops. Errors: Timeout.
   template <class Ask>
