@@ -17,8 +17,9 @@
 #include "common/systemd.h"
 #include "edge/demo.h"
 #include "edge/edge_node.h"
+#include "edge/edge_setup.h"
 #include "proxy/cluster_client.h"
-#include "proxy/proxy_node.h"
+#include "proxy/proxy_setup.h"
 #include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
 #include "proxy/webrtc_shared_store.h"
@@ -39,16 +40,6 @@ Config load(const CommandLine& line) {
                        .role = line.role});
 }
 
-rtmp::ReaderLimits rtmp_limits(const Config& config) {
-  return {.chunk_size = static_cast<std::uint32_t>(config.size("rtmp.max_chunk_size")),
-          .message = static_cast<std::uint32_t>(config.size("rtmp.max_message"))};
-}
-
-DialOptions dial_options(const Config& config) {
-  return {.connect_timeout = config.duration("origin.connect_timeout"),
-          .reply_timeout = config.duration("origin.reply_timeout")};
-}
-
 std::optional<http::StaticFiles> open_files(const Config& config) {
   const std::string& root = config.text("http.root");
   if (root.empty()) return std::nullopt;
@@ -57,148 +48,12 @@ std::optional<http::StaticFiles> open_files(const Config& config) {
   return std::move(*files);
 }
 
-OriginNaming edge_naming(const Config& config) {
-  std::vector<std::string> ids;
-  for (const auto& section : config.upstreams())
-    if (section.http) ids.push_back(section.name);
-  return OriginNaming::among(ids);
-}
-
-EdgeOptions edge_options(const Config& config, const std::string& node,
-                         const http::StaticFiles* files) {
-  EdgeOptions options;
-  options.node_id = node;
-  options.standalone = config.upstreams().empty() && config.text("upstream.discover") == "off";
-  const std::string& pull = config.text("edge.pull");
-  options.pull = pull == "rtmp"  ? EdgeOptions::Pull::Rtmp
-                 : pull == "flv" ? EdgeOptions::Pull::Flv
-                                 : EdgeOptions::Pull::Auto;
-  options.linger = config.duration("edge.linger");
-  options.source_timeout = config.duration("edge.source_timeout");
-  options.start_timeout = config.duration("edge.start_timeout");
-  options.gone_timeout = config.duration("edge.gone_timeout");
-  options.negative_ttl = config.duration("edge.negative_ttl");
-  options.max_missing = static_cast<std::size_t>(config.integer("streams.max_negative"));
-  options.retry_min = config.duration("edge.retry_min");
-  options.retry_max = config.duration("edge.retry_max");
-  options.merge_window = config.optional_duration("edge.merge_window");
-  options.merge_max = config.duration("edge.merge_max");
-  options.max_hops = static_cast<int>(config.integer("edge.max_hops"));
-  options.log.window = config.duration("edge.log_window");
-  options.log.max_bytes = config.size("edge.log_max");
-  options.stall_timeout = config.duration("viewer.stall_timeout");
-  options.send_buffer = config.size("viewer.send_buffer");
-  options.publisher_first_timeout = config.duration("publisher.first_timeout");
-  options.publisher_timeout = config.duration("publisher.timeout");
-  options.publisher_stale = config.duration("publisher.stale");
-  options.handshake_timeout = config.duration("rtmp.handshake_timeout");
-  options.request_timeout = config.duration("rtmp.request_timeout");
-  options.head_timeout = config.duration("http.head_timeout");
-  options.window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack"));
-  options.rtmp = rtmp_limits(config);
-  options.dial = dial_options(config);
-  options.naming = edge_naming(config);
-  options.cache_memory = config.size("cache.memory");
-  options.cache.node_id = node;
-  options.cache.object_max = config.size("cache.object_max");
-  options.cache.policy = {.segment_ttl = config.duration("cache.segment_ttl"),
-                          .playlist_ttl = config.duration("cache.playlist_ttl"),
-                          .error_ttl = config.duration("cache.error_ttl")};
-  for (const auto argument : http::split_list(config.text("cache.ignore_args")))
-    options.cache.ignored_arguments.emplace_back(argument);
-  options.cache.purge_token = config.text("cache.purge_token");
-  options.cache.hold = config.duration("cache.hold");
-  options.cache.stall = options.stall_timeout;
-  options.cache.cors = config.boolean("http.cors");
-  options.http_limits.head = config.size("http.max_head");
-  options.disk.folder = config.text("cache.path");
-  options.disk.size = config.size("cache.disk");
-  options.files = files;
-  return options;
-}
-
-using OpenPorts = ProxyNode::Ports;
-
-OpenPorts open_ports(const Config& config, std::size_t workers) {
-  OpenPorts ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-                  .http = open_tcp("listen.http", config.listen("listen.http"), workers),
-                  .rtsp = {},
-                  .srt = {},
-                  .webrtc_udp = {},
-                  .webrtc_tcp = {}};
-  if (config.text("role") != "proxy") return ports;
-  ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
-  ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);
-  const auto webrtc = config.listen("listen.webrtc");
-  if (!webrtc) return ports;
-  ports.webrtc_udp = open_udp("listen.webrtc", webrtc, workers);
-  if (config.boolean("webrtc.tcp"))
-    ports.webrtc_tcp = open_tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc), workers);
-  return ports;
-}
-
-ProxyNode::Options proxy_options(const Config& config, const std::string& node,
-                                 const http::StaticFiles* files, const OpenPorts& ports) {
-  ProxyNode::Options options;
-  options.rtmp = {.node_id = node,
-                  .max_hops = static_cast<int>(config.integer("edge.max_hops")),
-                  .handshake_timeout = config.duration("rtmp.handshake_timeout"),
-                  .request_timeout = config.duration("rtmp.request_timeout"),
-                  .stall_timeout = config.duration("viewer.stall_timeout"),
-                  .window_ack = static_cast<std::uint32_t>(config.size("rtmp.window_ack")),
-                  .limits = rtmp_limits(config),
-                  .dial = dial_options(config)};
-  options.rtsp = {.node_id = node,
-                  .max_hops = static_cast<int>(config.integer("edge.max_hops")),
-                  .request_timeout = config.duration("rtsp.request_timeout"),
-                  .session_timeout = config.duration("rtsp.session_timeout"),
-                  .stall_timeout = config.duration("viewer.stall_timeout"),
-                  .limits = {},
-                  .dial = dial_options(config)};
-  options.http.node_id = node;
-  options.http.max_hops = options.rtmp.max_hops;
-  options.http.files = files;
-  options.http.dial = dial_options(config);
-  options.http.stall = config.duration("viewer.stall_timeout");
-  options.http.times.head = config.duration("http.head_timeout");
-  options.http.limits.head = config.size("http.max_head");
-  options.whip.node_id = node;
-  options.whip.dial = dial_options(config);
-  if (!ports.webrtc_udp.empty()) options.whip.media_port = endpoint_of(ports.webrtc_udp, {}).port;
-  options.whip.tcp = config.boolean("webrtc.tcp");
-  for (const auto text : http::split_list(config.text("webrtc.candidates"))) {
-    auto endpoint = parse_endpoint(text, "");
-    if (!endpoint) throw ConfigError("webrtc.candidates: " + endpoint.error().text);
-    options.whip.candidates.push_back(std::move(*endpoint));
-  }
-  options.webrtc_sessions = static_cast<std::size_t>(config.integer("webrtc.max_sessions"));
-  options.srt = {.dial = dial_options(config),
-                 .idle = config.duration("srt.idle_timeout"),
-                 .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
-  return options;
-}
-
-// Where others reach this node.
-EndpointTable reached_at(const Config& config, const OpenPorts& ports) {
-  EndpointTable table;
-  const auto add = [&](Protocol protocol, const char* option, const std::vector<int>& descriptors) {
-    if (!descriptors.empty())
-      table[static_cast<std::size_t>(protocol)] = {
-          endpoint_of(descriptors, *config.listen(option))};
-  };
-  add(Protocol::Rtmp, "listen.rtmp", ports.rtmp);
-  add(Protocol::Http, "listen.http", ports.http);
-  add(Protocol::Rtsp, "listen.rtsp", ports.rtsp);
-  add(Protocol::Srt, "listen.srt", ports.srt);
-  return table;
-}
-
 std::string shown(const Endpoint& endpoint) {
   return to_string(
       {.host = endpoint.host.empty() ? "127.0.0.1" : endpoint.host, .port = endpoint.port});
 }
 
-void print_welcome(const Config& config, const OpenPorts& ports) {
+void print_welcome(const Config& config, const ProxyNode::Ports& ports) {
   std::printf("%s, role %s\n", version_text().c_str(), config.text("role").c_str());
   if (!ports.rtmp.empty()) {
     const std::string at = shown(endpoint_of(ports.rtmp, *config.listen("listen.rtmp")));
@@ -296,7 +151,7 @@ int run(const Config& config) {
   const auto files = open_files(config);
   const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
-  const OpenPorts ports = open_ports(config, workers);
+  const ProxyNode::Ports ports = open_ports(config, workers);
 
   Metrics metrics(WEIR_VERSION);
   LoopGroup loops(workers);
@@ -337,10 +192,10 @@ int run(const Config& config) {
   std::unique_ptr<ProxyNode> proxy_node;
   if (edge) {
     edge_node =
-        std::make_unique<EdgeNode>(loops, edge_options(config, node, served), routing, admission,
+        std::make_unique<EdgeNode>(loops, edge_options_of(config, node, served), routing, admission,
                                    metrics, EdgeNode::Ports{ports.rtmp, ports.http});
   } else {
-    auto options = proxy_options(config, node, served, ports);
+    auto options = proxy_options_of(config, node, served, ports);
     if (webrtc_store) options.webrtc_store = &*webrtc_store;
     proxy_node =
         std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);

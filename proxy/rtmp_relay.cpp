@@ -2,9 +2,9 @@
 
 #include "common/io/child.h"
 #include "common/io/pump.h"
+#include "common/live_session.h"
 #include "common/log.h"
 #include "common/rtmp/client.h"
-#include "common/live_session.h"
 #include "common/stream_key.h"
 #include "proxy/chunk_pipe.h"
 #include "proxy/hop_mark.h"

@@ -74,7 +74,7 @@ class ColdCrowd(scene.SceneTest):
 
         origin = ScriptedOrigin(self.scene, answer)
         count = connections()
-        options = {"limits.connections": 20_000, "log.level": "warn"}
+        options = {"limits.connections": 20_000, "log.level": "warn", "health.check": "off"}
         edge = Weir(self.scene, "edge", upstreams={"origin": origin.as_upstream()}, options=options)
         crowd = Crowd(self.scene, edge.http, count)
         for path, body in (("/live/a.m3u8", PLAYLIST), ("/live/live-7.m4s", SEGMENT)):

@@ -30,7 +30,9 @@ class DiskCache(scene.SceneTest):
         self.paths = [f"/live/a-{number}.m4s" for number in range(COUNT)]
 
     def edge(self, **more):
-        options = {"cache.path": self.folder, "cache.disk": "64MiB", "cache.memory": "256MiB", **more}
+        # Requests are counted.
+        options = {"health.check": "off", "cache.path": self.folder, "cache.disk": "64MiB"}
+        options.update({"cache.memory": "256MiB", **more})
         self.node = Weir(self.scene, "edge", upstreams={"origin": self.origin.as_upstream()}, options=options)
         return self.node
 

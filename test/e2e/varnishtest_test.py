@@ -19,7 +19,7 @@ SECONDS = 30
 class Varnishtest(scene.SceneTest):
     def check(self, script):
         origin = free_port()
-        options = {"origin.eject": "100ms", "origin.eject_max": "100ms"}
+        options = {"origin.eject": "100ms", "origin.eject_max": "100ms", "health.check": "off"}
         edge = Weir(self.scene, "edge", upstreams={"origin": {"http": origin}}, options=options)
         macros = ["-D", f"origin=127.0.0.1:{origin}", "-D", f"edge=127.0.0.1:{edge.http}"]
         limits = ["-t", int(SECONDS * SLOWNESS)]

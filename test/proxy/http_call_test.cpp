@@ -188,7 +188,10 @@ TEST_CASE("a name that leads nowhere is the upstream's failure, and the next is 
     const OriginNaming naming;
     Tally reused;
     HttpCall call({on, routing, resolver, pool, dial, naming, reused},
-                  {.request = {.method = "GET", .target = "/a.html"}, .key = "a", .id = "i"});
+                  {.request = {.method = "GET", .target = "/a.html"},
+                   .key = "a",
+                   .id = "i",
+                   .needs_host = true});
     auto answer = co_await call.ask();
     if (!answer) FAIL(answer.error().text);
     CHECK(answer->upstream->id == "found");
