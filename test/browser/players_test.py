@@ -35,8 +35,9 @@ class Players(scene.SceneTest):
     def chain(self, origins, name=""):
         """An edge, behind it a proxy, behind that the origins."""
         upstreams = {origin.name: origin.as_upstream() for origin in origins}
-        proxy = Weir(self.scene, "proxy", f"proxy{name}", upstreams=upstreams)
-        edge = Weir(self.scene, "edge", f"edge{name}", upstreams={"proxy": proxy.as_upstream()})
+        quiet = {"health.check": "off"}  # requests are counted
+        proxy = Weir(self.scene, "proxy", f"proxy{name}", upstreams=upstreams, options=quiet)
+        edge = Weir(self.scene, "edge", f"edge{name}", upstreams={"proxy": proxy.as_upstream()}, options=quiet)
         return proxy, edge
 
     def lists(self, edge, path, mark, count):

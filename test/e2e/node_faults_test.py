@@ -7,7 +7,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from support import dns, media, scene
+from support import name_server, media, scene
 from support.balancer import Balancer
 from support.crowd import Crowd, FlvViewer, RtmpViewer
 from support.node import Weir
@@ -151,7 +151,7 @@ class Cluster(NodeFaults):
         return [viewer] if viewer.playing(5) else None
 
 
-@unittest.skipUnless(dns.possible(), "needs a mount namespace and port 53")
+@unittest.skipUnless(name_server.possible(), "needs a mount namespace and port 53")
 class Names(NodeFaults):
     def start(self, lifetime, role="edge"):
         """A way to each of two origins, at two addresses with one port; the node knows a name."""
@@ -166,7 +166,7 @@ class Names(NodeFaults):
             Relay(self.scene, origin.rtmp, host=f"127.0.0.{i + 1}", listen=port)
             for i, origin in enumerate(self.origins)
         ]
-        self.names = dns.NameServer(self.scene, {NAME: ("127.0.0.1", lifetime)})
+        self.names = name_server.NameServer(self.scene, {NAME: ("127.0.0.1", lifetime)})
         self.node = Weir(
             self.scene,
             role,
