@@ -25,21 +25,6 @@ HttpRelayOptions relay_options(const EdgeOptions& options) {
   return relay;
 }
 
-HttpRelayTallies relay_tallies(Metrics& registry) {
-  const auto bytes = [&registry](const char* direction) -> Tally& {
-    return registry.tally("weir_relayed_bytes_total",
-                          "Bytes relayed, down to clients and up to origins.",
-                          {{"protocol", "http"}, {"direction", direction}});
-  };
-  return {
-      .requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
-      .failures =
-          registry.tally("weir_http_failures_total", "HTTP requests that no origin answered."),
-      .reused = registry.tally("weir_http_reused_total", "HTTP requests over a pooled connection."),
-      .bytes_to_clients = bytes("down"),
-      .bytes_to_origins = bytes("up")};
-}
-
 }  // namespace
 
 struct EdgeNode::PerLoop {
@@ -50,7 +35,7 @@ struct EdgeNode::PerLoop {
         window(options.merge_window, options.merge_max),
         resolver(on),
         hub({on, options, metrics, window, routing, resolver}),
-        relay(on, routing, resolver, relay_options(options), relay_tallies(registry)),
+        relay(on, routing, resolver, relay_options(options), HttpRelayTallies::of(registry)),
         cache_tallies(registry),
         cache({on, store, relay, options.cache, cache_tallies, tier}) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};

@@ -3,8 +3,19 @@
 #include "common/log.h"
 #include "proxy/http_exchange.h"
 #include "proxy/problem_response.h"
+#include "proxy/relay_metrics.h"
 
 namespace weir {
+
+HttpRelayTallies HttpRelayTallies::of(Metrics& metrics) {
+  return {
+      .requests = metrics.tally("weir_http_requests_total", "HTTP requests relayed."),
+      .failures =
+          metrics.tally("weir_http_failures_total", "HTTP requests that no origin answered."),
+      .reused = metrics.tally("weir_http_reused_total", "HTTP requests over a pooled connection."),
+      .bytes_to_clients = relayed_bytes(metrics, "http", "down"),
+      .bytes_to_origins = relayed_bytes(metrics, "http", "up")};
+}
 
 HttpRelay::HttpRelay(Loop& loop, Routing& routing, Resolver& resolver, HttpRelayOptions options,
                      HttpRelayTallies tallies)

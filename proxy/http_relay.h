@@ -44,6 +44,8 @@ struct HttpRelayOptions {
 };
 
 struct HttpRelayTallies {
+  static HttpRelayTallies of(Metrics& metrics);
+
   Tally& requests;
   Tally& failures;  // answered by ourselves: no origin did
   Tally& reused;    // requests over a pooled connection

@@ -11,15 +11,7 @@ struct ProxyNode::PerLoop {
         rtmp_metrics(registry),
         rtsp_metrics(registry),
         srt_metrics(registry),
-        http_relay(
-            on, routing_, resolver, options_.http,
-            {.requests = registry.tally("weir_http_requests_total", "HTTP requests relayed."),
-             .failures = registry.tally("weir_http_failures_total",
-                                        "HTTP requests that no origin answered."),
-             .reused = registry.tally("weir_http_reused_total",
-                                      "HTTP requests over a pooled connection."),
-             .bytes_to_clients = relayed_bytes(registry, "http", "down"),
-             .bytes_to_origins = relayed_bytes(registry, "http", "up")}) {
+        http_relay(on, routing_, resolver, options_.http, HttpRelayTallies::of(registry)) {
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of its time that a loop worked lately.", label,

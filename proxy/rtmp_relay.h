@@ -18,7 +18,7 @@
 
 #include "common/wire/rtmp_chunk_reader.h"
 #include "proxy/dialer.h"
-#include "proxy/rtmp_relay_metrics.h"
+#include "proxy/relay_metrics.h"
 
 namespace weir {
 

@@ -22,7 +22,7 @@
 
 #include "common/wire/rtsp.h"
 #include "proxy/dialer.h"
-#include "proxy/rtsp_relay_metrics.h"
+#include "proxy/relay_metrics.h"
 
 namespace weir {
 

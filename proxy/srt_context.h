@@ -6,8 +6,8 @@
 #include "common/io/udp_socket.h"
 #include "common/log.h"
 #include "proxy/dialer.h"
+#include "proxy/relay_metrics.h"
 #include "proxy/srt_handover.h"
-#include "proxy/srt_relay_metrics.h"
 
 namespace weir {
 

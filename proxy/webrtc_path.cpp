@@ -1,7 +1,7 @@
 #include "proxy/webrtc_path.h"
 
 #include "common/log.h"
-#include "proxy/rtmp_relay_metrics.h"
+#include "proxy/relay_metrics.h"
 
 namespace weir {
 
