@@ -37,15 +37,21 @@ struct ProxyNode::PerLoop {
     return webrtc->serve(std::move(client), std::move(ticket));
   }
 
-  void open_webrtc(WebrtcPort::Context context, int fd) {
+  void open_webrtc(int fd, Admission& admission, WebrtcDirectory& directory, Metrics& metrics) {
+    const WebrtcPort::Context context{loop, udp_buffers(), routing, directory, admission, metrics};
     webrtc = std::make_unique<WebrtcPort>(context, fd);
-    http_relay.offer_webrtc(context.directory, options.whip);
+    http_relay.offer_webrtc(directory, options.whip);
   }
 
   void open_srt(int fd, Admission& admission, const SrtCookies& cookies, SrtDirectory& directory) {
-    udp = std::make_unique<UdpBuffers>(loop);
-    const SrtContext context{loop, options.srt, routing, resolver, srt_metrics, *udp, directory};
+    const SrtContext context{loop,        options.srt,   routing,  resolver,
+                             srt_metrics, udp_buffers(), directory};
     srt = std::make_unique<SrtRelay>(context, admission, cookies, fd);
+  }
+
+  UdpBuffers& udp_buffers() {
+    if (!udp) udp = std::make_unique<UdpBuffers>(loop);
+    return *udp;
   }
 
   Loop& loop;
@@ -84,7 +90,7 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     part.http = serve(ports.http, &PerLoop::serve_http);
     part.rtsp = serve(ports.rtsp, &PerLoop::serve_rtsp);
     if (!ports.webrtc_udp.empty())
-      part.open_webrtc({loop, routing, webrtc_, admission, metrics}, ports.webrtc_udp[index]);
+      part.open_webrtc(ports.webrtc_udp[index], admission, webrtc_, metrics);
     part.webrtc_tcp = serve(ports.webrtc_tcp, &PerLoop::serve_webrtc);
     if (!ports.srt.empty())
       part.open_srt(ports.srt[index], admission, srt_cookies_, srt_directory_);

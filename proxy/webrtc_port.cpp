@@ -29,8 +29,7 @@ class WebrtcPort::UdpPath final : public WebrtcPath {
 WebrtcPort::WebrtcPort(Context context, int udp)
     : context_(context),
       tallies_(context_.metrics),
-      buffers_(context_.loop),
-      udp_(buffers_, udp, *this),
+      udp_(context_.buffers, udp, *this),
       late_(context_.metrics.sample(Metrics::Type::Counter, "weir_webrtc_dropped_total",
                                     "WebRTC packets dropped, by why.", {{"reason", "full"}},
                                     [this] { return static_cast<double>(udp_.dropped()); })) {

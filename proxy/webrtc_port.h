@@ -31,6 +31,7 @@ class WebrtcPort final : private UdpHandler, private Timer {
 
   struct Context {
     Loop& loop;
+    UdpBuffers& buffers;  // the loop's
     Routing& routing;
     WebrtcDirectory& directory;
     Admission& admission;
@@ -62,11 +63,10 @@ class WebrtcPort final : private UdpHandler, private Timer {
   // REQUIRES: a check that the directory may look up.
   Task<WebrtcEntryPtr> looked_up(std::string packet);
   bool make_room(const WebrtcEntry& entry);
-  WebrtcPath::Context paths() { return {buffers_, context_.routing, tallies_}; }
+  WebrtcPath::Context paths() { return {context_.buffers, context_.routing, tallies_}; }
 
   Context context_;
   WebrtcTallies tallies_;
-  UdpBuffers buffers_;
   std::unordered_map<Address, std::unique_ptr<UdpPath>, AddressHash, AddressEqual> paths_;
   UdpSocket udp_;
   bool accepting_ = true;

@@ -241,18 +241,25 @@ bool UdpSocket::recover(std::uint16_t& run, int error) {
   return true;
 }
 
-void UdpSocket::send_singly(std::uint16_t run) {
-  const UdpBuffers::Run& all = buffers_.runs_[run];
-  for (std::uint16_t at = all.first_piece; at != kNone; at = buffers_.pieces_[at].next) {
+template <class Use>
+void UdpSocket::for_each_packet(const UdpBuffers::Run& run, Use use) const {
+  for (std::uint16_t at = run.first_piece; at != kNone; at = buffers_.pieces_[at].next) {
     const iovec& piece = buffers_.pieces_[at].bytes;
     ByteView left(static_cast<const std::uint8_t*>(piece.iov_base), piece.iov_len);
     while (!left.empty()) {
-      const ByteView packet = left.first(std::min<std::size_t>(all.segment, left.size()));
+      const ByteView packet = left.first(std::min<std::size_t>(run.segment, left.size()));
       left = left.subspan(packet.size());
-      int error = 0;
-      if (!transmit(all.to, packet, error)) ++dropped_;
+      use(packet);
     }
   }
+}
+
+void UdpSocket::send_singly(std::uint16_t run) {
+  const UdpBuffers::Run& all = buffers_.runs_[run];
+  for_each_packet(all, [&](ByteView packet) {
+    int error = 0;
+    if (!transmit(all.to, packet, error)) ++dropped_;
+  });
 }
 
 bool UdpSocket::transmit(const UdpPeer& to, ByteView packet, int& error) const {
@@ -271,15 +278,7 @@ bool UdpSocket::transmit(const UdpPeer& to, ByteView packet, int& error) const {
 void UdpSocket::keep_rest(std::uint16_t run) {
   for (; run != kNone; run = buffers_.runs_[run].next) {
     const UdpBuffers::Run& all = buffers_.runs_[run];
-    for (std::uint16_t at = all.first_piece; at != kNone; at = buffers_.pieces_[at].next) {
-      const iovec& piece = buffers_.pieces_[at].bytes;
-      ByteView left(static_cast<const std::uint8_t*>(piece.iov_base), piece.iov_len);
-      while (!left.empty()) {
-        const ByteView packet = left.first(std::min<std::size_t>(all.segment, left.size()));
-        left = left.subspan(packet.size());
-        queue(all.to, packet);
-      }
-    }
+    for_each_packet(all, [&](ByteView packet) { queue(all.to, packet); });
   }
 }
 

@@ -73,6 +73,8 @@ class UdpSocket final : private Watcher {
   void flush();
   Sent send_runs(std::uint16_t& run);
   bool recover(std::uint16_t& run, int error);
+  template <class Use>
+  void for_each_packet(const UdpBuffers::Run& run, Use use) const;
   void send_singly(std::uint16_t run);
   void keep_rest(std::uint16_t run);
   void queue(const UdpPeer& to, ByteView packet);

@@ -27,7 +27,8 @@ struct Proxy {
       : metrics("1.0.0"),
         routing(loop, Router{}, metrics),
         directory(100, store, metrics),
-        port({loop, routing, directory, admission, metrics}, open(address)) {}
+        buffers(loop),
+        port({loop, buffers, routing, directory, admission, metrics}, open(address)) {}
 
   static int open(Address& address) {
     const int fd = *UdpSocket::open(*Address::parse("127.0.0.1", 0));
@@ -51,6 +52,7 @@ struct Proxy {
   Routing routing;
   Admission admission{100, 0};
   WebrtcDirectory directory;
+  UdpBuffers buffers;
   WebrtcPort port;
 };
 
