@@ -239,6 +239,15 @@ std::string percent_encode(std::string_view text, Plain plain) {
   return out;
 }
 
+// The virtual host, from the arguments or else `host`; then all of it must fit.
+Result<void> complete(StreamName& name, std::string_view host) {
+  const std::string_view argument = vhost_argument(name.args);
+  auto vhost = normal_vhost(argument.empty() ? host : argument);
+  if (!vhost) return std::unexpected(std::move(vhost.error()));
+  name.vhost = std::move(*vhost);
+  return check_sizes(name);
+}
+
 }  // namespace
 
 std::string StreamName::key() const { return fmt::format("{}/{}/{}", vhost, app, stream); }
@@ -274,12 +283,9 @@ Result<StreamName> stream_from_rtmp(std::string_view tc_url, std::string_view ap
   if (!name->args.empty() && !stream_args.empty()) name->args += '&';
   name->args += stream_args;
 
-  std::string_view vhost = vhost_argument(name->args);
-  if (vhost.empty()) vhost = vhost_argument(url->args);
-  auto normal = normal_vhost(vhost.empty() ? url->host : vhost);
-  if (!normal) return std::unexpected(std::move(normal.error()));
-  name->vhost = std::move(*normal);
-  if (auto fits = check_sizes(*name); !fits) return std::unexpected(std::move(fits.error()));
+  const std::string_view of_url = vhost_argument(url->args);
+  if (auto done = complete(*name, of_url.empty() ? url->host : of_url); !done)
+    return std::unexpected(std::move(done.error()));
   return name;
 }
 
@@ -310,11 +316,8 @@ Result<HttpStream> stream_from_http(std::string_view host_header, std::string_vi
   if (!split) return std::unexpected(std::move(split.error()));
   static_cast<StreamName&>(name) = std::move(*split);
   name.args = trim_args(parts.after);
-  const std::string_view vhost = vhost_argument(name.args);
-  auto normal = normal_vhost(vhost.empty() ? host_header : vhost);
-  if (!normal) return std::unexpected(std::move(normal.error()));
-  name.vhost = std::move(*normal);
-  if (auto fits = check_sizes(name); !fits) return std::unexpected(std::move(fits.error()));
+  if (auto done = complete(name, host_header); !done)
+    return std::unexpected(std::move(done.error()));
   return name;
 }
 
@@ -331,11 +334,7 @@ Result<StreamName> stream_from_rtsp(std::string_view uri) {
   name->args = trim_args(parts.query.value_or(""));
   std::string_view host = parts.authority.value_or("");
   host.remove_prefix(host.rfind('@') + 1);
-  const std::string_view vhost = vhost_argument(name->args);
-  auto normal = normal_vhost(vhost.empty() ? host : vhost);
-  if (!normal) return std::unexpected(std::move(normal.error()));
-  name->vhost = std::move(*normal);
-  if (auto fits = check_sizes(*name); !fits) return std::unexpected(std::move(fits.error()));
+  if (auto done = complete(*name, host); !done) return std::unexpected(std::move(done.error()));
   return name;
 }
 
@@ -350,11 +349,7 @@ Result<StreamName> stream_from_srt(std::string_view host, std::string_view resou
     name = split_path(fmt::format("{}/{}", kDefaultSrtApp, parts.before));
   if (!name) return name;
   name->args = trim_args(parts.after);
-  const std::string_view vhost = vhost_argument(name->args);
-  auto normal = normal_vhost(vhost.empty() ? host : vhost);
-  if (!normal) return std::unexpected(std::move(normal.error()));
-  name->vhost = std::move(*normal);
-  if (auto fits = check_sizes(*name); !fits) return std::unexpected(std::move(fits.error()));
+  if (auto done = complete(*name, host); !done) return std::unexpected(std::move(done.error()));
   return name;
 }
 
