@@ -6,7 +6,7 @@
 #include <future>
 #include <mutex>
 
-#include "common/http/client_connection.h"
+#include "proxy/api_fetch.h"
 
 namespace weir {
 
@@ -18,31 +18,6 @@ struct Peer {
   std::string id;
   Endpoint endpoint;
 };
-
-Task<Result<std::string>> fetch(Resolver& resolver, Endpoint endpoint, std::string target,
-                                Deadline deadline) {
-  auto socket = co_await resolver.connect(endpoint.host, endpoint.port, deadline);
-  if (!socket) co_return std::unexpected(socket.error());
-  http::ClientConnection connection(std::move(*socket));
-  http::Request request{.method = "GET", .target = std::move(target)};
-  request.headers.add("Host", to_string(endpoint));
-  request.headers.add("Accept", "application/json");
-  request.headers.add("Connection", "close");
-  auto response = co_await connection.get(std::move(request), deadline);
-  if (!response) co_return std::unexpected(response.error());
-  if (response->status != 200)
-    co_return fail(Errc::Unavailable, fmt::format("HTTP status {}", response->status));
-  std::string body;
-  while (!connection.body().ended()) {
-    auto piece = co_await connection.read_body(deadline);
-    if (!piece && piece.error().code == Errc::Closed) break;
-    if (!piece) co_return std::unexpected(piece.error());
-    if (body.size() + piece->size() > ClusterClient::kMaxBody)
-      co_return fail(Errc::Limit, fmt::format("more than {} bytes", ClusterClient::kMaxBody));
-    body.append(reinterpret_cast<const char*>(piece->data()), piece->size());
-  }
-  co_return body;
-}
 
 }  // namespace
 
@@ -75,8 +50,8 @@ ClusterClient::~ClusterClient() {
 
 Task<void> ClusterClient::ask(std::shared_ptr<Round> round, std::size_t index, Resolver& resolver,
                               milliseconds patience) {
-  auto body = co_await fetch(resolver, round->peers[index].endpoint, round->target,
-                             resolver.loop().in(patience));
+  auto body = co_await fetch_api(resolver, round->peers[index].endpoint, round->target,
+                                 ClusterClient::kMaxBody, resolver.loop().in(patience));
   const std::lock_guard lock(round->mutex);
   round->bodies[index].emplace(std::move(body));
   if (--round->missing == 0) round->complete.notify_one();

@@ -2,38 +2,11 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "common/http/client_connection.h"
 #include "common/log.h"
+#include "proxy/api_fetch.h"
 #include "proxy/srs_streams.h"
 
 namespace weir {
-namespace {
-
-Task<Result<std::string>> fetch(Resolver& resolver, Endpoint endpoint, Deadline deadline) {
-  auto socket = co_await resolver.connect(endpoint.host, endpoint.port, deadline);
-  if (!socket) co_return std::unexpected(socket.error());
-  http::Request request{.method = "GET",
-                        .target = fmt::format("/api/v1/streams/?start=0&count={}", kMaxSrsStreams)};
-  request.headers.add("Host", to_string(endpoint));
-  request.headers.add("User-Agent", "weir");
-  request.headers.add("Connection", "close");
-  http::ClientConnection connection(std::move(*socket));
-  auto response = co_await connection.get(std::move(request), deadline);
-  if (!response) co_return std::unexpected(response.error());
-  if (response->status != 200)
-    co_return fail(Errc::Unavailable, fmt::format("answered {}", response->status));
-  std::string body;
-  while (true) {
-    auto piece = co_await connection.read_body(deadline);
-    if (!piece && piece.error().code == Errc::Closed) co_return std::move(body);
-    if (!piece) co_return std::unexpected(piece.error());
-    if (body.size() + piece->size() > kMaxSrsStreamsBody)
-      co_return fail(Errc::Limit, "the list of streams is too long");
-    body.append(reinterpret_cast<const char*>(piece->data()), piece->size());
-  }
-}
-
-}  // namespace
 
 std::vector<UpstreamPtr> StreamSearch::to_ask() const {
   std::vector<UpstreamPtr> asked;
@@ -81,7 +54,9 @@ Task<void> StreamSearch::run_round() {
 
 Task<void> StreamSearch::ask(Resolver& resolver, UpstreamPtr upstream, Deadline deadline) {
   const Endpoint endpoint = upstream->at(Protocol::Api).front();
-  auto body = co_await fetch(resolver, endpoint, deadline);
+  auto target = fmt::format("/api/v1/streams/?start=0&count={}", kMaxSrsStreams);
+  auto body =
+      co_await fetch_api(resolver, endpoint, std::move(target), kMaxSrsStreamsBody, deadline);
   Result<std::vector<std::string>> keys = std::unexpected(Error{Errc::Cancelled, ""});
   if (body)
     keys = published_in(*body);

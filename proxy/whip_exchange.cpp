@@ -21,19 +21,6 @@ http::Refusal refusal_of(const Error& why, int status) {
   return {{why.code, why.text}, why.code == Errc::Limit && status == 400 ? 413 : status};
 }
 
-template <class Connection>
-Task<Result<std::string>> read_all(Connection& connection, std::size_t most, Deadline deadline) {
-  std::string text;
-  while (true) {
-    auto piece = co_await connection.read_body(deadline);
-    if (!piece && piece.error().code == Errc::Closed) co_return std::move(text);
-    if (!piece) co_return std::unexpected(piece.error());
-    if (text.size() + piece->size() > most)
-      co_return fail(Errc::Limit, fmt::format("more than {} bytes", most));
-    text += as_text(*piece);
-  }
-}
-
 bool is_description(const http::Response& response) {
   const std::string_view type = response.headers.find("Content-Type").value_or("");
   const std::string_view plain = http::trim(type.substr(0, type.find(';')));
@@ -70,7 +57,7 @@ Task<bool> WhipExchange::run() {
     co_return kept;
   }
   auto text =
-      co_await read_all(*origin_, kMaxBody, context_.loop.in(context_.options.dial.reply_timeout));
+      co_await origin_->read_all(kMaxBody, context_.loop.in(context_.options.dial.reply_timeout));
   if (!text) {
     auto kept = co_await refuse(502, "origin: " + text.error().text);
     co_return kept;
@@ -98,8 +85,7 @@ Task<http::Parsed<std::string>> WhipExchange::read_request_body() {
     auto told = co_await client_.respond("HTTP/1.1 100 Continue\r\n\r\n");
     if (!told) co_return http::refuse(400, told.error().code, told.error().text);
   }
-  auto body =
-      co_await read_all(client_, kMaxBody, context_.loop.in(context_.options.write_timeout));
+  auto body = co_await client_.read_all(kMaxBody, context_.loop.in(context_.options.write_timeout));
   if (body) co_return std::move(*body);
   const int status = body.error().code == Errc::Limit     ? 413
                      : body.error().code == Errc::Timeout ? 408

@@ -1,5 +1,7 @@
 #include "common/http/connection.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "common/check.h"
 #include "common/metrics.h"
 
@@ -106,6 +108,18 @@ Task<Result<ByteView>> Connection::read_body(Deadline deadline) {
     if (received) continue;
     if (received.error().code != Errc::Closed) co_return std::unexpected(received.error());
     if (!body_.closed()) co_return fail(Errc::Reset, "connection ended inside a body");
+  }
+}
+
+Task<Result<std::string>> Connection::read_all(std::size_t most, Deadline deadline) {
+  std::string text;
+  while (true) {
+    auto piece = co_await read_body(deadline);
+    if (!piece && piece.error().code == Errc::Closed) co_return std::move(text);
+    if (!piece) co_return std::unexpected(piece.error());
+    if (text.size() + piece->size() > most)
+      co_return fail(Errc::Limit, fmt::format("more than {} bytes", most));
+    text += as_text(*piece);
   }
 }
 

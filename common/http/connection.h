@@ -36,6 +36,8 @@ class Connection {
   // Errors: Closed at the body's end, Reset when the connection ends before that, Protocol, and the
   // socket's.
   Task<Result<ByteView>> read_body(Deadline deadline);
+  // The rest of it. Errors: as read_body(), but for Closed; Limit when it is longer than `most` bytes.
+  Task<Result<std::string>> read_all(std::size_t most, Deadline deadline);
   // Passes the rest of the body on as it comes, framing included, behind `head`. `options.extent`
   // is set here.
   Task<PumpEnd> pump_body(Socket& to, PumpOptions options, std::string head = {});
