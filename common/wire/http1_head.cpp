@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "common/wire/http1_first_line.h"
+
 namespace weir::http {
 namespace {
 
@@ -38,32 +40,21 @@ bool is_target(std::string_view target, std::string_view method) {
 }
 
 Parsed<void> parse_first_line(std::string_view line, Request& request) {
-  const std::size_t first = line.find(' ');
-  const std::size_t last = line.rfind(' ');
-  if (first == last) return bad("request line does not have three parts");
-  const std::string_view method = line.substr(0, first);
-  if (!is_token(method)) return bad("malformed method");
-  const Parsed<int> version = parse_version(line.substr(last + 1));
-  if (!version) return std::unexpected(version.error());
-  const std::string_view target = line.substr(first + 1, last - first - 1);
-  if (!is_target(target, method)) return bad("malformed request target");
-  request.method = method;
-  request.target = target;
-  request.minor_version = *version;
+  const Parsed<RequestLine> first = read_request_line(line, parse_version);
+  if (!first) return std::unexpected(first.error());
+  if (!is_target(first->target, first->method)) return bad("malformed request target");
+  request.method = first->method;
+  request.target = first->target;
+  request.minor_version = first->version;
   return {};
 }
 
 Parsed<void> parse_first_line(std::string_view line, Response& response) {
-  const Parsed<int> version = parse_version(line.substr(0, 8));
-  if (!version) return std::unexpected(version.error());
-  const std::string_view status = line.substr(8, 4);
-  if (status.size() != 4 || status[0] != ' ' || !std::ranges::all_of(status.substr(1), is_digit) ||
-      status[1] == '0' || (line.size() > 12 && line[12] != ' ')) {
-    return bad("malformed status line");
-  }
-  response.minor_version = *version;
-  response.status = (status[1] - '0') * 100 + (status[2] - '0') * 10 + (status[3] - '0');
-  response.reason = line.substr(std::min<std::size_t>(13, line.size()));
+  const Parsed<StatusLine> first = read_status_line(line, parse_version);
+  if (!first) return std::unexpected(first.error());
+  response.minor_version = first->version;
+  response.status = first->status;
+  response.reason = first->reason;
   return {};
 }
 

@@ -5,11 +5,10 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/wire/http1_first_line.h"
 
 namespace weir::rtsp {
 namespace {
-
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 constexpr bool breaks_line(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -32,30 +31,21 @@ bool is_uri(std::string_view text) {
 }
 
 Parsed<void> parse_request_line(std::string_view line, Message& message) {
-  const std::size_t first = line.find(' ');
-  const std::size_t last = line.rfind(' ');
-  if (first == last) return bad("request line does not have three parts");
-  if (!http::is_token(line.substr(0, first))) return bad("malformed method");
-  const Parsed<int> version = parse_version(line.substr(last + 1));
-  if (!version) return std::unexpected(version.error());
-  const std::string_view uri = line.substr(first + 1, last - first - 1);
-  if (!is_uri(uri)) return bad("malformed request URI");
-  message.method = line.substr(0, first);
-  message.uri = uri;
-  message.version = *version;
+  const auto first = http::read_request_line(line, parse_version);
+  if (!first) return std::unexpected(first.error());
+  if (!is_uri(first->target)) return bad("malformed request URI");
+  message.method = first->method;
+  message.uri = first->target;
+  message.version = first->version;
   return {};
 }
 
 Parsed<void> parse_status_line(std::string_view line, Message& message) {
-  const Parsed<int> version = parse_version(line.substr(0, 8));
-  if (!version) return std::unexpected(version.error());
-  const std::string_view status = line.substr(8, 4);
-  if (status.size() != 4 || status[0] != ' ' || !std::ranges::all_of(status.substr(1), is_digit) ||
-      status[1] == '0' || (line.size() > 12 && line[12] != ' '))
-    return bad("malformed status line");
-  message.version = *version;
-  message.status = (status[1] - '0') * 100 + (status[2] - '0') * 10 + (status[3] - '0');
-  message.reason = line.substr(std::min<std::size_t>(13, line.size()));
+  const auto first = http::read_status_line(line, parse_version);
+  if (!first) return std::unexpected(first.error());
+  message.version = first->version;
+  message.status = first->status;
+  message.reason = first->reason;
   return {};
 }
 
