@@ -1,7 +1,7 @@
 // Origins that refuse, hang up or lack commands, and clients that leave early.
 #include <catch2/catch.hpp>
 
-#include "test/support/quiet_log.h"
+#include "test/support/on_a_loop.h"
 #include "test/support/relay_rig.h"
 
 using namespace weir;
@@ -9,13 +9,6 @@ using namespace weir::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-template <class Body>
-void on_a_loop(Body body) {
-  const QuietLog quiet;
-  Loop loop;
-  run(loop, body(loop));
-}
 
 // An origin that does not know a command, and says so.
 ServerHabits that_fails(const std::string& command) {

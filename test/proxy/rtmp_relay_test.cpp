@@ -5,7 +5,7 @@
 #include "common/io/child.h"
 #include "common/io/gate.h"
 #include "test/common/wire/rtmp_chunk_peer.h"
-#include "test/support/quiet_log.h"
+#include "test/support/on_a_loop.h"
 #include "test/support/relay_rig.h"
 
 using namespace weir;
@@ -17,14 +17,6 @@ namespace {
 using rtmp::Request;
 using rtmp::test::Got;
 using rtmp::test::Peer;
-
-// Runs a test's body on a loop of its own, silently, and ends what it started.
-template <class Body>
-void on_a_loop(Body body) {
-  const QuietLog quiet;
-  Loop loop;
-  run(loop, body(loop));
-}
 
 Task<Words> next_status(Connection& client) { return hear(client, "onStatus"); }
 

@@ -9,6 +9,7 @@
 
 #include "proxy/rtsp_relay.h"
 #include "test/support/loopback.h"
+#include "test/support/router_to.h"
 
 namespace weir::test {
 
@@ -147,7 +148,7 @@ class RtspRig {
   // Origins are "o1", "o2"... The first gets every stream, the others only those that it does not
   // serve.
   RtspRig(Loop& loop, const std::vector<std::uint16_t>& ports)
-      : loop_(loop), routing(loop, router_to(ports), registry), resolver_(loop) {
+      : loop_(loop), routing(loop, router_to(Protocol::Rtsp, ports), registry), resolver_(loop) {
     options.node_id = "this-node";
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       if (small_buffers) keep_buffers_small(*socket);
@@ -181,19 +182,6 @@ class RtspRig {
   }
 
  private:
-  // Weight 0: streams only when nobody else can.
-  static Router router_to(const std::vector<std::uint16_t>& ports) {
-    Router router;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-      Upstream upstream;
-      upstream.id = "o" + std::to_string(i + 1);
-      upstream.weight = i == 0 ? 1 : 0;
-      upstream.at(Protocol::Rtsp).push_back({"127.0.0.1", ports[i]});
-      INVARIANT(router.configure(std::move(upstream)));
-    }
-    return router;
-  }
-
   Loop& loop_;
 
  public:

@@ -3,19 +3,12 @@
 #include <catch2/catch.hpp>
 
 #include "test/proxy/rtsp_relay_rig.h"
-#include "test/support/quiet_log.h"
+#include "test/support/on_a_loop.h"
 
 using namespace weir;
 using namespace weir::test;
 
 namespace {
-
-template <class Body>
-void on_a_loop(Body body) {
-  const QuietLog quiet;
-  Loop loop;
-  run(loop, body(loop));
-}
 
 using Methods = std::vector<std::string>;
 

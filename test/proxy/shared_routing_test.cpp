@@ -65,21 +65,6 @@ struct Rig {
   std::deque<Node> nodes;
 };
 
-using Body = std::function<Task<void>(Rig&)>;
-
-Task<void> run_body(Loop& loop, RedisServer& server, const Body& body) {
-  Rig rig(loop, server);
-  co_await body(rig);
-  co_await end_all_others(loop);
-}
-
-void with_redis(const Body& body) {
-  const QuietLog quiet;
-  RedisServer server;
-  Loop loop;
-  run(loop, run_body(loop, server, body));
-}
-
 // Apart from any coroutine, as g++ 12 does not compile such a list in one.
 std::vector<std::string> two_ids() { return {"a", "b"}; }
 std::vector<std::string> three_ids() { return {"a", "b", "c"}; }
@@ -102,7 +87,7 @@ TEST_CASE("the node that is first makes the route of all", "[shared_routing][red
       }
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("requests that come together wait for one claim", "[shared_routing][redis-server]") {
@@ -128,7 +113,7 @@ TEST_CASE("requests that come together wait for one claim", "[shared_routing][re
       CHECK(std::ranges::count(answers, answers.front()) == 20);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a route that leads nowhere from here is moved, once for all",
@@ -150,7 +135,7 @@ TEST_CASE("a route that leads nowhere from here is moved, once for all",
       CHECK(agreed == next);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("what is confirmed here is followed there", "[shared_routing][redis-server]") {
@@ -172,7 +157,7 @@ TEST_CASE("what is confirmed here is followed there", "[shared_routing][redis-se
       CHECK(followed == other);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a stream is where it is published, whatever Redis has",
@@ -214,7 +199,7 @@ TEST_CASE("a stream is where it is published, whatever Redis has",
       CHECK(later);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a claim that was too late for its request does not differ from what was chosen",
@@ -251,7 +236,7 @@ TEST_CASE("a claim that was too late for its request does not differ from what w
       }
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("without Redis all nodes choose alike, and nobody waits",
@@ -272,7 +257,7 @@ TEST_CASE("without Redis all nodes choose alike, and nobody waits",
       CHECK(Clock::now() - began < kPatience);  // which is what each might wait
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a Redis that hangs costs a request its timeout and no more",
@@ -300,7 +285,7 @@ TEST_CASE("a Redis that hangs costs a request its timeout and no more",
       rig.server.resume();
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a member heard of elsewhere is an upstream here, until it leaves",
@@ -324,7 +309,7 @@ TEST_CASE("a member heard of elsewhere is an upstream here, until it leaves",
       CHECK(left);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("an edge that looks for proxies claims no routes", "[shared_routing][redis-server]") {
@@ -356,5 +341,5 @@ TEST_CASE("an edge that looks for proxies claims no routes", "[shared_routing][r
       CHECK(left);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }

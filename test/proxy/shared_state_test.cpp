@@ -44,21 +44,6 @@ struct Rig {
   std::deque<Node> nodes;
 };
 
-using Body = std::function<Task<void>(Rig&)>;
-
-Task<void> run_body(Loop& loop, RedisServer& server, const Body& body) {
-  Rig rig(loop, server);
-  co_await body(rig);
-  co_await end_all_others(loop);
-}
-
-void with_redis(const Body& body) {
-  QuietLog quiet;
-  RedisServer server;
-  Loop loop;
-  run(loop, run_body(loop, server, body));
-}
-
 std::string redis_up(Node& node) {
   const std::string text = node.metrics.text();
   const auto at = text.find("\nweir_redis_up ");
@@ -89,7 +74,7 @@ TEST_CASE("what one node claims, moves and forgets, the others follow", "[shared
       CHECK(done);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a node that comes later learns all there is, and so does one that missed the news",
@@ -117,7 +102,7 @@ TEST_CASE("a node that comes later learns all there is, and so does one that mis
       CHECK(done);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a member is told with its age, and withdrawn everywhere", "[shared][redis-server]") {
@@ -142,7 +127,7 @@ TEST_CASE("a member is told with its age, and withdrawn everywhere", "[shared][r
       CHECK(done);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("routes of live sessions and members heard here are written again after FLUSHALL",
@@ -165,7 +150,7 @@ TEST_CASE("routes of live sessions and members heard here are written again afte
       CHECK(one.metrics.text().contains("weir_redis_routes_rewritten_total 1"));
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE(
@@ -209,7 +194,7 @@ TEST_CASE(
       CHECK(done);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a node whose live session disagrees with Redis is told so", "[shared][redis-server]") {
@@ -228,7 +213,7 @@ TEST_CASE("a node whose live session disagrees with Redis is told so", "[shared]
       CHECK(done);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("hints that are none are ignored", "[shared][redis-server]") {
@@ -247,7 +232,7 @@ TEST_CASE("hints that are none are ignored", "[shared][redis-server]") {
       CHECK(done);
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }
 
 TEST_CASE("a user with the rights that docs/operations.md names can do all of it",
@@ -285,5 +270,5 @@ TEST_CASE("a user with the rights that docs/operations.md names can do all of it
       CHECK_FALSE(one.metrics.text().contains("weir_redis_failures_total{"));
     }
   };
-  with_redis(Test::go);
+  with_redis<Rig>(Test::go);
 }

@@ -7,11 +7,13 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <sstream>
 
 #include "common/redis/locator.h"
 #include "test/support/loopback.h"
+#include "test/support/quiet_log.h"
 
 namespace weir::test {
 
@@ -124,6 +126,23 @@ inline Task<redis::Reply> redis_ask(Resolver& resolver, const RedisServer& serve
 inline Task<redis::Reply> redis_cli(Resolver& resolver, const RedisServer& server,
                                     const std::string& line) {
   return redis_ask(resolver, server, words(line));
+}
+
+template <class Rig>
+Task<void> run_with_redis(Loop& loop, RedisServer& server,
+                          const std::function<Task<void>(Rig&)>& body) {
+  Rig rig(loop, server);
+  co_await body(rig);
+  co_await end_all_others(loop);
+}
+
+// Runs a test's body with a rig on a loop and a server of their own, and ends all that it started.
+template <class Rig>
+void with_redis(const std::function<Task<void>(Rig&)>& body) {
+  const QuietLog quiet;
+  RedisServer server;
+  Loop loop;
+  run(loop, run_with_redis<Rig>(loop, server, body));
 }
 
 }  // namespace weir::test

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "proxy/rtmp_relay.h"
+#include "test/support/router_to.h"
 #include "test/support/rtmp_peers.h"
 
 namespace weir::test {
@@ -65,7 +66,7 @@ class RelayRig {
  public:
   // Origins are "o1", "o2"... The first gets every stream, the others only those that it does not serve.
   RelayRig(Loop& loop, const std::vector<std::uint16_t>& ports)
-      : loop_(loop), routing(loop, router_to(ports), registry_), resolver_(loop) {
+      : loop_(loop), routing(loop, router_to(Protocol::Rtmp, ports), registry_), resolver_(loop) {
     options.node_id = "this-node";
     options.limits.message = rtmp::kMediaMessageLimit;
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
@@ -106,19 +107,6 @@ class RelayRig {
   }
 
  private:
-  // Weight 0: streams only when nobody else can.
-  static Router router_to(const std::vector<std::uint16_t>& ports) {
-    Router router;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-      Upstream upstream;
-      upstream.id = "o" + std::to_string(i + 1);
-      upstream.weight = i == 0 ? 1 : 0;
-      upstream.at(Protocol::Rtmp).push_back({"127.0.0.1", ports[i]});
-      INVARIANT(router.configure(std::move(upstream)));
-    }
-    return router;
-  }
-
   Loop& loop_;
   Metrics registry_{"test"};
 

@@ -7,6 +7,7 @@
 #include "common/stream_key.h"
 #include "proxy/srt_relay.h"
 #include "test/support/loopback.h"
+#include "test/support/router_to.h"
 
 namespace weir::test {
 
@@ -68,7 +69,7 @@ class SrtRig {
   // Origins are "o1", "o2"...: the first gets every stream, the others only those that it does not serve.
   SrtRig(Loop& loop, const std::vector<std::uint16_t>& ports, std::size_t per_address = 0)
       : loop_(loop),
-        routing(loop, router_to(ports), registry_),
+        routing(loop, router_to(Protocol::Srt, ports), registry_),
         admission(0, per_address),
         resolver_(loop),
         buffers(loop) {
@@ -149,18 +150,6 @@ class SrtRig {
   }
 
  private:
-  static Router router_to(const std::vector<std::uint16_t>& ports) {
-    Router router;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-      Upstream upstream;
-      upstream.id = "o" + std::to_string(i + 1);
-      upstream.weight = i == 0 ? 1 : 0;
-      upstream.at(Protocol::Srt).push_back({"127.0.0.1", ports[i]});
-      INVARIANT(router.configure(std::move(upstream)));
-    }
-    return router;
-  }
-
   Loop& loop_;
   Metrics registry_{"test"};
   SrtCookies cookies_;
