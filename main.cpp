@@ -18,6 +18,7 @@
 #include "edge/demo.h"
 #include "edge/edge_node.h"
 #include "edge/edge_setup.h"
+#include "proxy/access/access_setup.h"
 #include "proxy/cluster_client.h"
 #include "proxy/proxy_setup.h"
 #include "proxy/routing_setup.h"
@@ -31,6 +32,7 @@ using namespace weir;
 constexpr milliseconds kUnwind{5000};
 constexpr milliseconds kLeastUnwind{500};
 constexpr milliseconds kAnswer{1000};
+constexpr milliseconds kLastNotices{1000};
 
 Config load(const CommandLine& line) {
   return Config::load({.file = line.config_file,
@@ -150,6 +152,7 @@ int run(const Config& config) {
   const bool edge = config.text("role") == "edge";
   const auto files = open_files(config);
   const http::StaticFiles* served = files ? &*files : nullptr;
+  const AccessSettings access_settings = access_settings_of(config, node);
   const std::size_t workers = worker_count(config);
   const ProxyNode::Ports ports = open_ports(config, workers);
 
@@ -184,6 +187,7 @@ int run(const Config& config) {
 
   loops.start();
   SessionDirectory sessions(loops);
+  AccessControl access(loops, access_settings, metrics);
   ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::optional<SharedWebrtcStore> webrtc_store;
@@ -225,6 +229,7 @@ int run(const Config& config) {
     log::error("some sessions did not end in time");
     std::_Exit(1);
   }
+  access.say_last_words(kLastNotices);
   edge_node.reset();
   proxy_node.reset();
   return 0;

@@ -23,6 +23,7 @@
 #include "common/http/server_connection.h"
 #include "common/http/static_files.h"
 #include "common/metrics.h"
+#include "proxy/access/grant.h"
 #include "proxy/http_call.h"
 #include "proxy/whip_exchange.h"
 
@@ -77,6 +78,8 @@ class HttpRelay {
   friend class HttpExchange;
 
   enum class Went { On, Closed, NotTaken };
+  Task<Went> refuse_unless_allowed(http::ServerConnection& client, const http::Request& request,
+                                   Grant& grant);
   Task<Went> signal(http::ServerConnection& client, http::Request& request);
 
   Loop& loop_;

@@ -43,6 +43,7 @@ struct WebrtcEntry {
 
   const WebrtcSession session;
   std::atomic<bool> ended{false};
+  std::shared_ptr<void> held;  // let go with it; the directory's mutex guards it
   std::atomic<int> paths{0};
 
   // A verified STUN request came.
@@ -73,6 +74,9 @@ class WebrtcDirectory {
   Result<void> add(WebrtcSession session, Clock::time_point now);
   // add(), and the other proxies know it when this returns, or could not be told.
   Task<Result<void>> announce(Loop& loop, WebrtcSession session);
+
+  // Keeps something for as long as the session; what was kept before goes.
+  void hold(const std::string& id, std::shared_ptr<void> what);
 
   WebrtcEntryPtr find(std::string_view username) const;
   // Where a session's media goes; empty for one that is not known here.
