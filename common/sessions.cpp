@@ -6,6 +6,8 @@
 #include <random>
 #include <utility>
 
+#include "common/log.h"
+
 namespace weir {
 
 namespace {
@@ -37,6 +39,7 @@ LiveSession::LiveSession(SessionFacts facts, Count count, End end)
       end_(std::move(end)),
       begun_(Clock::now()),
       rate_(begun_) {
+  facts_.page_url = log::redact_args(facts_.page_url);
   for (std::string* text : {&facts_.agent, &facts_.page_url, &facts_.request_id}) cut(*text);
   if (t_current != nullptr) t_current->add(*this);
 }
@@ -58,7 +61,7 @@ void LiveSession::describe(std::string_view protocol, std::string stream) {
 void LiveSession::introduce(std::string_view agent, std::string_view page_url) {
   introduced_ = true;
   facts_.agent = agent.substr(0, kMaxText);
-  facts_.page_url = page_url.substr(0, kMaxText);
+  facts_.page_url = log::redact_args(page_url.substr(0, kMaxText));
 }
 
 void LiveSession::end(const Error& why) {

@@ -76,7 +76,10 @@ std::vector<std::string> access_names(std::string_view key, std::string_view pat
   const std::size_t last = whole.rfind('/');
   const std::string_view base = std::string_view(whole).substr(last + 1);
   const bool playlist = is_playlist_path(path);
-  if (const auto stem = numbered(base); !playlist && !stem.empty() && !extension_of(path).empty())
+  const std::string_view extension = extension_of(path);
+  const bool segment =
+      !playlist && !extension.empty() && !http::same_ignoring_case(extension, "flv");
+  if (const auto stem = numbered(base); segment && !stem.empty())
     add(std::string_view(whole).substr(0, last + 1 + stem.size()));
   for (std::size_t end = last; end != whole.npos && end > app; end = whole.rfind('/', end - 1))
     add(std::string_view(whole).substr(0, end));
