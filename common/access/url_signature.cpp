@@ -25,6 +25,10 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+bool same_signature(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 }  // namespace
 
 std::string url_signature(std::string_view secret, AccessAction action, std::string_view name,
@@ -57,16 +61,12 @@ std::expected<SignedUrl, AccessRefusal> verify_signed_url(std::span<const std::s
   const std::string wanted = lower(given);
   for (const std::string& secret : secrets) {
     for (const std::string& name : names) {
-      if (!equal_in_constant_time(url_signature(secret, action, name, *expires), wanted)) continue;
+      if (!same_signature(url_signature(secret, action, name, *expires), wanted)) continue;
       if (*expires <= now) return refuse(AccessReason::Expired, "the signature has expired");
       return SignedUrl{name, *expires};
     }
   }
   return refuse(AccessReason::BadToken, "not the signature of this stream, action and time");
-}
-
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 std::optional<std::int64_t> parse_expiry(std::string_view text) {

@@ -39,9 +39,6 @@ std::expected<SignedUrl, AccessRefusal> verify_signed_url(std::span<const std::s
                                                           std::span<const std::string> names,
                                                           std::string_view query, std::int64_t now);
 
-// Takes the same time whatever the texts' contents are; not whatever their lengths.
-bool equal_in_constant_time(std::string_view a, std::string_view b);
-
 // Seconds since 1970 as people write them: digits only, at most 12.
 std::optional<std::int64_t> parse_expiry(std::string_view text);
 
