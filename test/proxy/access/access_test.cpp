@@ -54,7 +54,10 @@ Task<void> a_session_is_asked_about_and_told(Loop& loop) {
     CHECK(rig.asked[1].find(R"("param":"?token=x")") != std::string::npos);
     permit->count({.received = 3, .sent = 4});
   }
-  CHECK(co_await comes_true(loop, [&] { return rig.asked.size() == 4; }));
+  {
+    const bool came = co_await comes_true(loop, [&] { return rig.asked.size() == 4; });
+    CHECK(came);
+  }
   CHECK(rig.events() == Events{"on_connect", "on_play", "on_stop", "on_close"});
   CHECK(rig.asked[3].find(R"("send_bytes":4,"recv_bytes":3)") != std::string::npos);
   CHECK(rig.hooks.connections <= 2);
@@ -70,9 +73,15 @@ Task<void> a_no_is_final(Loop& loop) {
     const bool play = request.target == "/on_play";
     return http::simple_response(play ? 403 : 200, "text/plain", play ? "no" : "0");
   };
-  CHECK(co_await verdict(rig, AccessRig::play()) == "hook");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "hook");
+  }
   // The connection that had been granted has ended with that.
-  CHECK(co_await comes_true(loop, [&] { return rig.asked.size() == 3; }));
+  {
+    const bool came = co_await comes_true(loop, [&] { return rig.asked.size() == 3; });
+    CHECK(came);
+  }
   CHECK(rig.events() == Events{"on_connect", "on_play", "on_close"});
   CHECK(rig.refused("hook") == 1);
   co_await end_all_others(loop);
@@ -86,16 +95,25 @@ Task<void> silence_is_a_refusal_unless_the_operator_says_else(Loop& loop) {
   options.hooks.urls[static_cast<std::size_t>(HookEvent::Play)] = {
       {{"127.0.0.1", nobody.port()}, "/"}};
   rig.apply(options, false);
-  CHECK(co_await verdict(rig, AccessRig::play()) == "hook_down");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "hook_down");
+  }
   options.hooks.allow_when_down = true;
   rig.apply(options, false);
-  CHECK(co_await verdict(rig, AccessRig::play()) == "yes");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "yes");
+  }
   // A broken server is asked again, and then is as good as none.
   AccessOptions broken;
   broken.hooks.retries = 2;
   rig.apply(broken);
   rig.answer = [](const http::Request&) { return http::simple_response(500, "text/plain", "0"); };
-  CHECK(co_await verdict(rig, AccessRig::play("srt")) == "hook_down");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play("srt"));
+    CHECK(said == "hook_down");
+  }
   CHECK(rig.events() == Events{"on_play", "on_play", "on_play"});
   co_await end_all_others(loop);
 }
@@ -107,12 +125,18 @@ Task<void> each_url_of_an_event_has_a_say(Loop& loop) {
   options.hooks.urls[static_cast<std::size_t>(HookEvent::Play)] = {
       {at, "/a"}, {at, "/b"}, {at, "/c"}};
   rig.apply(options, false);
-  CHECK(co_await verdict(rig, AccessRig::play()) == "yes");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "yes");
+  }
   CHECK(rig.events() == Events{"a", "b", "c"});
   rig.answer = [](const http::Request& request) {
     return http::simple_response(200, "text/plain", request.target == "/b" ? "1" : "0");
   };
-  CHECK(co_await verdict(rig, AccessRig::play()) == "hook");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "hook");
+  }
   CHECK(rig.events() == Events{"a", "b", "c", "a", "b"});
   co_await end_all_others(loop);
 }
@@ -128,7 +152,10 @@ Task<void> ends_are_told_again_until_somebody_hears(Loop& loop) {
   {
     auto permit = co_await rig.access.may(AccessRig::play("srt"));
   }
-  CHECK(co_await comes_true(loop, [&] { return told == 3; }));
+  {
+    const bool came = co_await comes_true(loop, [&] { return told == 3; });
+    CHECK(came);
+  }
   co_await end_all_others(loop);
 }
 
@@ -163,32 +190,62 @@ Task<void> seats_are_limited(Loop& loop) {
   auto one = co_await rig.access.may(AccessRig::play());
   auto two = co_await rig.access.may(AccessRig::play("flv"));
   CHECK((one && two));
-  CHECK(co_await verdict(rig, AccessRig::play()) == "viewers");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "viewers");
+  }
   AccessRequest publisher = AccessRig::play();
   publisher.action = AccessAction::Publish;
-  CHECK(co_await verdict(rig, publisher) == "yes");
+  {
+    const std::string said = co_await verdict(rig, publisher);
+    CHECK(said == "yes");
+  }
   AccessRequest other = AccessRig::play();
   other.key += "2";
-  CHECK(co_await verdict(rig, other) == "yes");
+  {
+    const std::string said = co_await verdict(rig, other);
+    CHECK(said == "yes");
+  }
   *one = Grant();
-  CHECK(co_await verdict(rig, AccessRig::play()) == "yes");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play());
+    CHECK(said == "yes");
+  }
   co_await end_all_others(loop);
 }
 
 Task<void> a_player_of_files_is_asked_about_once(Loop& loop) {
   AccessRig rig(loop);
   rig.apply({});
-  CHECK(co_await fetch(rig, AccessRig::play("http", "token=x")) == "asked");
-  CHECK(co_await fetch(rig, AccessRig::play("http", "token=x&_HLS_msn=4")) == "known");
-  CHECK(co_await fetch(rig, segment()) == "known");
+  {
+    const std::string said = co_await fetch(rig, AccessRig::play("http", "token=x"));
+    CHECK(said == "asked");
+  }
+  {
+    const std::string said = co_await fetch(rig, AccessRig::play("http", "token=x&_HLS_msn=4"));
+    CHECK(said == "known");
+  }
+  {
+    const std::string said = co_await fetch(rig, segment());
+    CHECK(said == "known");
+  }
   AccessRequest elsewhere = segment();
   elsewhere.names = {"/live/other"};
   elsewhere.peer = *Address::parse("192.0.2.8", 1);
-  CHECK(co_await fetch(rig, elsewhere) == "asked");
-  CHECK(co_await fetch(rig, AccessRig::play("http", "token=y")) == "asked");
+  {
+    const std::string said = co_await fetch(rig, elsewhere);
+    CHECK(said == "asked");
+  }
+  {
+    const std::string said = co_await fetch(rig, AccessRig::play("http", "token=y"));
+    CHECK(said == "asked");
+  }
   CHECK(rig.events() == Events{"on_play", "on_play", "on_play"});
   rig.shared.verdicts.clear();
-  CHECK(co_await comes_true(loop, [&] { return rig.asked.size() == 6; }));
+  {
+    const bool came = co_await comes_true(loop, [&] { return rig.asked.size() == 6; });
+    CHECK(came);
+  }
   CHECK(rig.events().back() == "on_stop");
   co_await end_all_others(loop);
 }
@@ -202,24 +259,48 @@ Task<void> what_was_shown_once_holds_for_a_while_at_that_address(Loop& loop) {
   const std::string query =
       "expires=99999999999&sig=" +
       url_signature(options.rules.secrets[0], AccessAction::Play, "/live/cam", 99999999999);
-  CHECK(co_await fetch(rig, segment()) == "no_token");
-  CHECK(co_await fetch(rig, AccessRig::play("http", query)) == "known");
-  CHECK(co_await fetch(rig, segment()) == "known");
+  {
+    const std::string said = co_await fetch(rig, segment());
+    CHECK(said == "no_token");
+  }
+  {
+    const std::string said = co_await fetch(rig, AccessRig::play("http", query));
+    CHECK(said == "known");
+  }
+  {
+    const std::string said = co_await fetch(rig, segment());
+    CHECK(said == "known");
+  }
   AccessRequest other = segment();
   other.peer = *Address::parse("192.0.2.8", 1);
-  CHECK(co_await fetch(rig, other) == "no_token");
+  {
+    const std::string said = co_await fetch(rig, other);
+    CHECK(said == "no_token");
+  }
   other = segment();
   other.names = {"/live/cam2"};
-  CHECK(co_await fetch(rig, other) == "no_token");
+  {
+    const std::string said = co_await fetch(rig, other);
+    CHECK(said == "no_token");
+  }
   // Who shows something wrong is not helped by that, nor is who would publish.
   AccessRequest wrong = segment();
   wrong.query = "sig=1&expires=2";
-  CHECK(co_await fetch(rig, wrong) == "bad_token");
+  {
+    const std::string said = co_await fetch(rig, wrong);
+    CHECK(said == "bad_token");
+  }
   options.remember = milliseconds(0);
   rig.apply(options, false);
   rig.shared.verdicts.clear();
-  CHECK(co_await fetch(rig, AccessRig::play("http", query)) == "known");
-  CHECK(co_await fetch(rig, segment()) == "no_token");
+  {
+    const std::string said = co_await fetch(rig, AccessRig::play("http", query));
+    CHECK(said == "known");
+  }
+  {
+    const std::string said = co_await fetch(rig, segment());
+    CHECK(said == "no_token");
+  }
   co_await end_all_others(loop);
 }
 
@@ -244,20 +325,41 @@ Task<void> upstream_is_asked_once_for_all_who_come_together(Loop& loop) {
   rig.access.ask_upstream_with([&](AccessRequest) { return say(answer, asked, loop); });
   rig.apply(options, false);
   for (int i = 0; i < 10; ++i) loop.spawn(count_yes(rig, yes, done));
-  CHECK(co_await comes_true(loop, [&] { return done == 10; }));
+  {
+    const bool came = co_await comes_true(loop, [&] { return done == 10; });
+    CHECK(came);
+  }
   CHECK((asked == 1 && yes == 10));
-  CHECK(co_await verdict(rig, AccessRig::play("rtmp", "token=x")) == "yes");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play("rtmp", "token=x"));
+    CHECK(said == "yes");
+  }
   CHECK(asked == 1);
-  CHECK(co_await fetch(rig, AccessRig::play("http", "token=x")) == "known");
+  {
+    const std::string said = co_await fetch(rig, AccessRig::play("http", "token=x"));
+    CHECK(said == "known");
+  }
   answer = AccessRefusal{AccessReason::Upstream, "no"};
-  CHECK(co_await verdict(rig, AccessRig::play("rtmp", "token=y")) == "upstream");
-  CHECK(co_await verdict(rig, AccessRig::play("flv", "token=y")) == "upstream");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play("rtmp", "token=y"));
+    CHECK(said == "upstream");
+  }
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play("flv", "token=y"));
+    CHECK(said == "upstream");
+  }
   CHECK(asked == 2);
   answer = AccessRefusal{AccessReason::UpstreamDown, "?"};
-  CHECK(co_await verdict(rig, AccessRig::play("rtmp", "token=z")) == "upstream_down");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play("rtmp", "token=z"));
+    CHECK(said == "upstream_down");
+  }
   options.traverse_allow_when_down = true;
   rig.apply(options, false);
-  CHECK(co_await verdict(rig, AccessRig::play("rtmp", "token=z")) == "yes");
+  {
+    const std::string said = co_await verdict(rig, AccessRig::play("rtmp", "token=z"));
+    CHECK(said == "yes");
+  }
   co_await end_all_others(loop);
 }
 
