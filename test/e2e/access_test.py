@@ -342,7 +342,19 @@ class AccessTest(scene.SceneTest):
         probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-rtsp_transport", "tcp"]
         for arguments, words in ((f"?{signed('/live/a')}", "403 Forbidden"), ("", "401 Unauthorized")):
             self.assertIn(words, self.scene.run("ffprobe", [*probe, at + arguments], SECONDS)[1])
-        publish = [*media.FFMPEG, "-re", "-stream_loop", "-1", "-i", self.clip, "-an", "-c", "copy", "-f", "rtsp"]
+        publish = [
+            *media.FFMPEG,
+            "-re",
+            "-stream_loop",
+            "-1",
+            "-i",
+            self.clip,
+            "-an",
+            "-c",
+            "copy",
+            "-f",
+            "rtsp",
+        ]
         refused = [*publish, "-rtsp_transport", "tcp", f"{at}?{play}"]
         self.assertNotEqual(0, self.scene.run("publisher", refused, SECONDS)[0])
         allowed = f"{at}?{signed('/live/cam', 'publish')}"
