@@ -167,7 +167,9 @@ int run(const Config& config) {
     routing.keep_state(std::make_unique<StateKeeper>(config.text("state.path"), metrics),
                        config.duration("route.expire"));
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
-                      static_cast<std::size_t>(config.integer("limits.per_address")));
+                      static_cast<std::size_t>(config.integer("limits.per_address")),
+                      {.from = config.networks("proxy_protocol.from"),
+                       .patience = config.duration("proxy_protocol.timeout")});
   auto connections =
       metrics.sample(Metrics::Type::Gauge, "weir_connections", "Client connections.", {},
                      [&] { return static_cast<double>(admission.connections()); });

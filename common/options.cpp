@@ -35,6 +35,7 @@ constexpr Section kSections[] = {
     {"rtsp", "Bounds of RTSP connections."},
     {"srt", "Bounds of SRT sessions."},
     {"limits", "Bounds of the whole process."},
+    {"proxy_protocol", "Whose connections those of a load balancer are."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},
     {"shutdown", "The end after SIGTERM or SIGINT. A second signal ends at once."},
@@ -270,6 +271,12 @@ constexpr Option kOptions[] = {
 
     {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},
     {"limits.per_address", Kind::Integer, "1000", "1..10000000", "Connections from one address."},
+
+    {"proxy_protocol.from", Kind::CidrList, "", "",
+     "Load balancers, as addresses and networks, that say by the PROXY protocol (version 1 or 2) "
+     "whom each of their connections is for. All their connections to RTMP, HTTP and RTSP must "
+     "begin so; from others nobody takes it."},
+    {"proxy_protocol.timeout", Kind::Duration, "5s", "100ms..1m", "For that header to come."},
 
     {"streams.max_negative", Kind::Integer, "10000", "0..10000000",
      "Names of streams remembered as found nowhere; see edge.negative_ttl.", "", Roles::Edge},
