@@ -32,6 +32,7 @@ const UdpOffload& UdpOffload::probed() {
 
 UdpBuffers::UdpBuffers(Loop& loop)
     : loop_(loop),
+      pace_(loop),
       arena_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlots * kStride)),
       copies_(std::make_unique_for_overwrite<std::uint8_t[]>(kCopies)) {
   pieces_.reserve(kMaxPieces);

@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "common/bytes.h"
-#include "common/io/loop.h"
+#include "common/io/udp_pace.h"
 #include "common/io/udp_peer.h"
 
 namespace weir {
@@ -89,6 +89,7 @@ class UdpBuffers final : private TurnEnd {
   void turn_ended() override;
 
   Loop& loop_;
+  UdpPace pace_;
   std::unique_ptr<std::uint8_t[]> arena_;
   std::unique_ptr<std::uint8_t[]> copies_;
   std::size_t used_slots_ = 0;

@@ -62,14 +62,14 @@ Result<int> UdpSocket::connect(const Address& to) {
 
 UdpSocket::UdpSocket(UdpBuffers& buffers, int fd, UdpHandler& handler)
     : buffers_(buffers), handler_(handler), fd_(fd), v6_(local().family() == AF_INET6) {
-  buffers_.loop().add(fd_, EPOLLIN, *this);
+  buffers_.pace_.add(fd_, EPOLLIN, *this);
 }
 
 UdpSocket::~UdpSocket() {
   *gone_ = true;
   std::erase(buffers_.waiting_, this);
   std::erase(buffers_.refused_, this);
-  buffers_.loop().remove(fd_, *this);
+  buffers_.pace_.remove(fd_, *this);
   ::close(fd_);
 }
 
@@ -112,6 +112,7 @@ bool UdpSocket::receive_batch(const bool& gone) {
   }
   const auto received = static_cast<std::size_t>(count);
   buffers_.used_slots_ += received;
+  buffers_.pace_.count(received);
   for (std::size_t i = 0; i < received; ++i) {
     msghdr& message = messages[i].msg_hdr;
     const auto arrived = udp::read_control(message);
@@ -287,7 +288,7 @@ void UdpSocket::queue(const UdpPeer& to, ByteView packet) {
     ++dropped_;
     return;
   }
-  if (backlog_.empty()) buffers_.loop().modify(fd_, EPOLLIN | EPOLLOUT, *this);
+  if (backlog_.empty()) buffers_.pace_.modify(fd_, EPOLLIN | EPOLLOUT, *this);
   backlog_.push_back({.to = to, .packet = ByteBuffer(packet.begin(), packet.end())});
   backlog_bytes_ += packet.size();
 }
@@ -302,7 +303,7 @@ void UdpSocket::send_backlog() {
     backlog_bytes_ -= next.packet.size();
     backlog_.pop_front();
   }
-  buffers_.loop().modify(fd_, EPOLLIN, *this);
+  buffers_.pace_.modify(fd_, EPOLLIN, *this);
 }
 
 void UdpSocket::report_refused() { handler_.refused(); }
