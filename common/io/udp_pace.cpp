@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "common/check.h"
 
@@ -65,6 +66,7 @@ void UdpPace::on_ready(std::uint32_t) {
     if (watcher != nullptr) watcher->on_ready(event.events);
   }
   measure();
+  if (std::exchange(more_, false) && window_.count() > 0) set_timer(std::chrono::nanoseconds(1));
 }
 
 void UdpPace::measure() {
@@ -92,10 +94,16 @@ void UdpPace::use(microseconds window) {
   if (window == window_) return;
   if ((window.count() == 0) != (window_.count() == 0))
     loop_.modify(epoll_fd_, window.count() == 0 ? std::uint32_t{EPOLLIN} : 0U, *this);
-  const timespec every{.tv_sec = 0, .tv_nsec = window.count() * 1000};
-  const itimerspec timer{.it_interval = every, .it_value = every};
-  INVARIANT(timerfd_settime(timer_fd_, 0, &timer, nullptr) == 0, std::strerror(errno));
   window_ = window;
+  set_timer(window);
+}
+
+void UdpPace::set_timer(Clock::duration first) const {
+  const auto timer_of = [](Clock::duration time) {
+    return timespec{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(time).count()};
+  };
+  const itimerspec timer{.it_interval = timer_of(window_), .it_value = timer_of(first)};
+  INVARIANT(timerfd_settime(timer_fd_, 0, &timer, nullptr) == 0, std::strerror(errno));
 }
 
 }  // namespace weir

@@ -41,6 +41,8 @@ class UdpPace final : private Watcher {
   void modify(int fd, std::uint32_t events, Watcher& watcher);
   void remove(int fd, Watcher& watcher);
 
+  // A socket has more than it may take in one turn: the next look is not to wait.
+  void expect_more() { more_ = true; }
   // So many packets, or joined runs of them, have come.
   void count(std::size_t packets) { packets_ += packets; }
   // For how long packets wait for company; zero: not at all.
@@ -53,6 +55,7 @@ class UdpPace final : private Watcher {
   void control(int operation, int fd, std::uint32_t events, Watcher& watcher) const;
   void measure();
   void use(std::chrono::microseconds window);
+  void set_timer(Clock::duration first) const;
 
   Loop& loop_;
   int epoll_fd_;
@@ -61,7 +64,8 @@ class UdpPace final : private Watcher {
   std::chrono::microseconds window_{0};
   Clock::time_point period_start_;
   std::size_t packets_ = 0;  // in this period
-  double rate_ = 0;          // packets/s: half of it is the last period's
+  bool more_ = false;
+  double rate_ = 0;  // packets/s: half of it is the last period's
 };
 
 }  // namespace weir
