@@ -49,6 +49,7 @@ SrtSession::SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& por
 }
 
 SrtSession::~SrtSession() {
+  leave_trunk();
   sessions_.callers.remove(caller_);
   if (step_ != Step::Joined) return;
   sessions_.joined.remove(joined_);
@@ -76,7 +77,7 @@ Task<void> SrtSession::run() {
       port_.send(client_, srt_rejection(read_own(conclusion_), srt_rejection_of(end_->code)));
     }
   }
-  context_.buffers.flush();  // last words do not outlive the socket
+  context_.buffers.flush();  // last words do not outlive a trunk
   context_.metrics.ended(publishes_ ? "publish" : "play", name(end_->code));
   log_end();
 }
@@ -133,10 +134,10 @@ Task<Result<void>> SrtSession::try_upstream(UpstreamPtr upstream) {
 }
 
 Task<Result<void>> SrtSession::try_address(Address address, Deadline deadline) {
-  auto connected = UdpSocket::connect(address);
-  if (!connected) co_return std::unexpected(connected.error());
-  UdpHandler& hears = *this;
-  origin_ = std::make_unique<UdpSocket>(context_.buffers, *connected, hears);
+  leave_trunk();
+  auto trunk = sessions_.trunks.join(address, caller_.socket, *this);
+  if (!trunk) co_return std::unexpected(trunk.error());
+  origin_ = std::move(*trunk);
   origin_address_ = address;
   refused_ = false;
   step_ = Step::Induction;
@@ -219,9 +220,13 @@ void SrtSession::from_client(std::span<std::uint8_t> packet) {
   end(Errc::Closed, "client: ended");
 }
 
-void SrtSession::received(const UdpPeer&, std::span<std::uint8_t> packet) {
-  if (end_ || packet.size() < srt::kHeaderSize || srt::destination(packet) != caller_.socket)
-    return;
+void SrtSession::leave_trunk() {
+  if (origin_) origin_->leave(caller_.socket);
+  origin_.reset();
+}
+
+void SrtSession::from_origin(std::span<std::uint8_t> packet) {
+  if (end_) return;
   const auto control = srt::control_type(packet);
   if (control == ControlType::Handshake) return hear_handshake(packet);
   if (step_ != Step::Joined) return;

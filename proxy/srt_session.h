@@ -15,8 +15,8 @@
 // without us; the timestamp, by the time that they spent here, since both ends derive their clocks'
 // difference from it.
 //
-// Threading: the loop that the client's packets come to. Bounds: one socket and two handshakes; a
-// deadline for every step, then both ends must be heard within `idle`.
+// Threading: the loop that the client's packets come to. Bounds: a place on an SrtTrunk and two
+// handshakes; a deadline for every step, then both ends must be heard within `idle`.
 #pragma once
 
 #include <optional>
@@ -28,7 +28,7 @@
 
 namespace weir {
 
-class SrtSession final : private UdpHandler {
+class SrtSession {
  public:
   // `port` is where the client's packets come to. REQUIRES: call.conclusion is one.
   SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& port, SrtCall call);
@@ -39,6 +39,10 @@ class SrtSession final : private UdpHandler {
 
   // A packet for the origin.
   void from_client(std::span<std::uint8_t> packet);
+  // A packet of the origin for the client's socket id.
+  void from_origin(std::span<std::uint8_t> packet);
+  // Nobody listens at the origin.
+  void refused();
   // The client repeats its CONCLUSION.
   void asked_again(const srt::Handshake& conclusion);
   // The client's packets come to that loop instead; see srt_handover.h. REQUIRES: it has been
@@ -49,8 +53,6 @@ class SrtSession final : private UdpHandler {
  private:
   enum class Step { None, Induction, Conclusion, Joined };
 
-  void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
-  void refused() override;
   void hear_handshake(std::span<std::uint8_t> packet);
   void join(const srt::Handshake& answer, std::span<std::uint8_t> packet);
   void end(Errc code, std::string text);
@@ -65,6 +67,7 @@ class SrtSession final : private UdpHandler {
   void say_answer();
   void say_goodbye();
   Clock::time_point last_heard() const;
+  void leave_trunk();
   void log_end();
 
   SrtContext context_;
@@ -82,7 +85,7 @@ class SrtSession final : private UdpHandler {
   Gate news_;  // step_, end_ or refused_ has changed
   std::string upstream_;
   Address origin_address_;
-  std::unique_ptr<UdpSocket> origin_;
+  std::shared_ptr<SrtTrunk> origin_;
   std::optional<RouteUse> use_;
   bool refused_ = false;  // nobody listens at the origin
   SrtKey joined_;
