@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "common/io/gate.h"
+#include "common/live_session.h"
 #include "common/wire/srt.h"
 #include "proxy/srt_context.h"
 
@@ -65,6 +66,7 @@ class SrtSession final : private UdpHandler {
   void say_answer();
   void say_goodbye();
   Clock::time_point last_heard() const;
+  Traffic traffic() const;
   void log_end();
 
   SrtContext context_;
@@ -100,7 +102,8 @@ class SrtSession final : private UdpHandler {
   bool parted_ = false;              // an end has said SHUTDOWN, and the other was told
   bool rejected_ = false;            // by the origin, as the client was told
   std::optional<Error> end_;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t received_ = 0;  // bytes from the client, on this loop
+  std::uint64_t sent_ = 0;
 };
 
 }  // namespace weir
