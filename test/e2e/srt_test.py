@@ -225,7 +225,7 @@ class Srt(scene.SceneTest):
         player = self.caller("#!::r=live/cam", port=network.port, latency=2000, timeout=10000)
         self.passes(publisher, player)
         self.assertGreater(min(network.lost, network.doubled, network.swapped), 10)
-        joined = lambda: sum(size for size, head in list(network.up) if head[12:16] != bytes(4))
+        joined = lambda: sum(size for size, head in list(network.went_up) if head[12:16] != bytes(4))
         wait_until(lambda: proxy.metric("weir_relayed_bytes_total", 'direction="up",protocol="srt"')
                    >= joined() - 200, "every packet that came was relayed")
 
