@@ -67,9 +67,18 @@ Task<void> SrtSession::run() {
                                                                   {"protocol", "srt"},
                                                                   {"upstream", upstream_}});
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
+    const LiveSession live(
+        {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
+         .protocol = "srt",
+         .stream = key_,
+         .peer = client_.address,
+         .upstream = upstream_,
+         .request_id = id_},
+        [this] { return traffic(); }, [this] { end(Errc::Cancelled, "ended from here"); });
     present.Increment();
     co_await attend();
     present.Decrement();
+    if (live.ended()) end_ = live.ended();
   } else {
     end(reached.error().code, reached.error().text);
     if (!rejected_) {
@@ -185,15 +194,20 @@ Task<void> SrtSession::attend() {
 Clock::time_point SrtSession::last_heard() const {
   Clock::time_point client = client_seen_;
   if (pulse_)
-    client = std::max(client,
-                      Clock::time_point(Clock::duration(pulse_->load(std::memory_order_relaxed))));
+    client = std::max(
+        client, Clock::time_point(Clock::duration(pulse_->heard.load(std::memory_order_relaxed))));
   return std::min(client, origin_seen_);
+}
+
+Traffic SrtSession::traffic() const {
+  const auto elsewhere = pulse_ ? pulse_->bytes.load(std::memory_order_relaxed) : 0;
+  return {.received = received_ + elsewhere, .sent = sent_};
 }
 
 std::optional<SrtLoan> SrtSession::lend(SrtHome borrower) {
   const int fd = ::fcntl(origin_->fd(), F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return std::nullopt;
-  if (!pulse_) pulse_ = std::make_shared<SrtPulse>(0);
+  if (!pulse_) pulse_ = std::make_shared<SrtPulse>();
   borrowers_.push_back(borrower);
   return SrtLoan{fd, pulse_};
 }
@@ -214,7 +228,7 @@ void SrtSession::from_client(std::span<std::uint8_t> packet) {
   client_seen_ = loop_.now();
   origin_->send(packet);
   context_.metrics.to_upstreams.add(packet.size());
-  if (publishes_) bytes_ += packet.size();
+  received_ += packet.size();
   if (srt::control_type(packet) != ControlType::Shutdown) return;
   parted_ = true;
   end(Errc::Closed, "client: ended");
@@ -233,7 +247,7 @@ void SrtSession::from_origin(std::span<std::uint8_t> packet) {
   origin_seen_ = loop_.now();
   port_.send(client_, packet);
   context_.metrics.to_clients.add(packet.size());
-  if (!publishes_) bytes_ += packet.size();
+  sent_ += packet.size();
   if (control != ControlType::Shutdown) return;
   parted_ = true;
   end(Errc::Closed, "origin: ended");
@@ -320,7 +334,7 @@ void SrtSession::log_end() {
                               {"protocol", "srt"},
                               {"kind", publishes_ ? "publish" : "play"},
                               {"upstream", upstream_},
-                              {"bytes", bytes_},
+                              {"bytes", publishes_ ? traffic().received : sent_},
                               {"reason", name(end_->code)},
                               {"error", end_->text}};
   if (step_ == Step::Joined)

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "common/io/gate.h"
+#include "common/live_session.h"
 #include "common/wire/srt.h"
 #include "proxy/srt_context.h"
 
@@ -68,6 +69,7 @@ class SrtSession {
   void say_goodbye();
   Clock::time_point last_heard() const;
   void leave_trunk();
+  Traffic traffic() const;
   void log_end();
 
   SrtContext context_;
@@ -103,7 +105,8 @@ class SrtSession {
   bool parted_ = false;              // an end has said SHUTDOWN, and the other was told
   bool rejected_ = false;            // by the origin, as the client was told
   std::optional<Error> end_;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t received_ = 0;  // bytes from the client, on this loop
+  std::uint64_t sent_ = 0;
 };
 
 }  // namespace weir

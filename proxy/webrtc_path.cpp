@@ -58,16 +58,21 @@ bool is_check_of(const WebrtcSession& session, ByteView packet, const stun::Mess
   return message.is_request() && password != nullptr && stun::verifies(packet, message, *password);
 }
 
-WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket)
+WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket,
+                       Address client)
     : context_(context),
       entry_(std::move(entry)),
       ticket_(std::move(ticket)),
+      client_(client),
       use_(context_.routing, entry_->session.stream, entry_->session.upstream),
       checked_(context_.buffers.loop().now()) {
   ++entry_->paths;
 }
 
-WebrtcPath::~WebrtcPath() { --entry_->paths; }
+WebrtcPath::~WebrtcPath() {
+  --entry_->paths;
+  if (listed_) entry_->client->listed = false;  // another path takes over
+}
 
 Result<void> WebrtcPath::open() {
   const auto& media = entry_->session.media;
@@ -117,13 +122,35 @@ void WebrtcPath::take_check(ByteView packet) {
   checked_ = context_.buffers.loop().now();
   goodbye_.reset();
   entry_->hear(checked_);
+  list_client();
   if (!heard_origin_ && unanswered_++ >= kChecksBeforeNext) try_next_address();
   relay(packet);
+}
+
+void WebrtcPath::list_client() {
+  if (listed_ || entry_->client->listed.exchange(true)) return;
+  const WebrtcSession& session = entry_->session;
+  listed_.emplace(
+      SessionFacts{.kind = session.publishes ? SessionKind::Publish : SessionKind::Play,
+                   .protocol = "webrtc",
+                   .stream = session.stream,
+                   .peer = client_,
+                   .upstream = session.upstream,
+                   .request_id = session.id},
+      [client = entry_->client] {
+        return Traffic{.received = client->received, .sent = client->sent};
+      },
+      [this] {
+        auto ended = context_.directory.end(entry_->session.id);
+        context_.buffers.loop().spawn(std::move(ended));
+        listed_.reset();
+      });
 }
 
 void WebrtcPath::relay(ByteView packet) {
   context_.tallies.packets_to_origins.add();
   context_.tallies.bytes_to_origins.add(packet.size());
+  entry_->client->received.fetch_add(packet.size(), std::memory_order_relaxed);
   if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
   origin_->send(packet);
 }
@@ -148,6 +175,7 @@ void WebrtcPath::received(const UdpPeer&, std::span<std::uint8_t> packet) {
   refusals_ = 0;
   context_.tallies.packets_to_clients.add();
   context_.tallies.bytes_to_clients.add(packet.size());
+  entry_->client->sent.fetch_add(packet.size(), std::memory_order_relaxed);
   if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
   deliver(packet);
 }

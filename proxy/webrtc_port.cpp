@@ -17,7 +17,9 @@ class WebrtcPort::UdpPath final : public WebrtcPath {
  public:
   UdpPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket, UdpSocket& port,
           const UdpPeer& client)
-      : WebrtcPath(context, std::move(entry), std::move(ticket)), port_(port), client_(client) {}
+      : WebrtcPath(context, std::move(entry), std::move(ticket), client.address),
+        port_(port),
+        client_(client) {}
 
  private:
   void deliver(ByteView packet) override { port_.send(client_, packet); }

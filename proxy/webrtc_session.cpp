@@ -30,6 +30,8 @@ Result<void> take(WebrtcSession& session, std::string_view line) {
     session.stream = line;
   } else if (field == "upstream") {
     session.upstream = line;
+  } else if (field == "kind") {
+    session.publishes = line == "publish";
   } else if (field == "check") {
     if (session.checks.size() == WebrtcSession::kMaxChecks) return fail(Errc::Limit, "many checks");
     const std::string_view username = cut(line, ' ');
@@ -73,8 +75,9 @@ std::vector<WebrtcSession::Check> checks_of(const std::vector<sdp::Credentials>&
 }
 
 std::string encode(const WebrtcSession& session) {
-  std::string text = fmt::format("{}\nid {}\nstream {}\nupstream {}\n", kVersion, session.id,
-                                 session.stream, session.upstream);
+  std::string text =
+      fmt::format("{}\nid {}\nstream {}\nupstream {}\nkind {}\n", kVersion, session.id,
+                  session.stream, session.upstream, session.publishes ? "publish" : "play");
   for (const auto& check : session.checks)
     text += fmt::format("check {} {}\n", check.username, check.password);
   for (const Address& address : session.media) text += fmt::format("media {}\n", address.text());

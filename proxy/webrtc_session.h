@@ -29,8 +29,9 @@ struct WebrtcSession {
   };
 
   std::string id;
-  std::string stream;          // its key
-  std::string upstream;        // id
+  std::string stream;    // its key
+  std::string upstream;  // id
+  bool publishes = false;
   std::vector<Check> checks;   // at least one
   std::vector<Address> media;  // of the origin, in the order to try them; at least one
 

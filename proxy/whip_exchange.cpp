@@ -133,6 +133,7 @@ http::Parsed<void> WhipExchange::prepare_offer(std::string_view sdp) {
   if (whip_.body != WhipRequest::Body::Fragment && ice->credentials.empty())
     return http::refuse(400, Errc::Protocol, "no ICE credentials in the offer");
   client_ice_ = std::move(ice->credentials);
+  publishes_ = !ice->receives;
   offer_ = sdp;
   return {};
 }
@@ -238,6 +239,7 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
   WebrtcSession session{.id = session_,
                         .stream = key_,
                         .upstream = upstream_->id,
+                        .publishes = publishes_,
                         .checks = checks_of(ice->credentials, client_ice_),
                         .media = {}};
   const Deadline deadline = context_.loop.in(context_.options.dial.connect_timeout);
