@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "common/config.h"
-#include "common/options.h"
 
 namespace weir {
 namespace {
@@ -17,21 +16,19 @@ std::optional<ConsoleFiles> files_of(const Config& config) {
   const std::string& wanted = config.text("console.path");
   const std::string folder = wanted == "auto" ? ConsoleFiles::folder_of_program() : wanted;
   if (folder.empty()) return std::nullopt;
+  const auto on = config.listeners();
   std::vector<ConsoleFiles::Media> media;
   for (const auto& [option, scheme] :
-       {std::pair{"listen.http", "http"}, {"listen.https", "https"}}) {
-    if (find_option(option) == nullptr) continue;
-    if (const auto at = config.listen(option)) media.push_back({scheme, *at});
-  }
+       {std::pair{"listen.http", "http"}, std::pair{"listen.https", "https"}})
+    if (on.contains(option)) media.push_back({scheme, *config.listen(option)});
   return ConsoleFiles(folder, std::move(media));
 }
 
 std::map<std::string, std::string> listeners_of(const Config& config) {
-  constexpr std::string_view kSection = "listen";
+  constexpr std::string_view kSection = "listen.";
   std::map<std::string, std::string> listeners;
-  for (const Option& option : options())
-    if (option.section() == kSection && !config.text(option.key).empty())
-      listeners.emplace(option.name(), config.text(option.key));
+  for (const auto& [option, at] : config.listeners())
+    listeners.emplace(option.substr(kSection.size()), at);
   return listeners;
 }
 
