@@ -10,6 +10,7 @@ set(npm_files
   hls.js/LICENSE
   mpegts.js/dist/mpegts.js
   mpegts.js/LICENSE
+  mpegts.js/dist/mpegts.js.LICENSE.txt
   @fontsource-variable/inter/files/inter-latin-wght-normal.woff2
   @fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2
   @fontsource-variable/inter/LICENSE)
@@ -28,7 +29,7 @@ if(NOT installed STREQUAL pins AND (REQUIRE OR NOT installed STREQUAL "none for 
   file(COPY ${SOURCE}/package.json ${SOURCE}/package-lock.json DESTINATION ${work})
   execute_process(
     COMMAND npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
-            --fetch-timeout=15000 --fetch-retries=1 --fetch-retry-maxtimeout=3000
+            --fetch-timeout=15000 --fetch-retries=1 --fetch-retry-mintimeout=1000
     WORKING_DIRECTORY ${work} TIMEOUT 120 RESULT_VARIABLE failed ERROR_VARIABLE complaints OUTPUT_QUIET)
   if(failed)
     set(installed "none for ${pins}")
@@ -43,9 +44,10 @@ endif()
 if(installed STREQUAL pins)
   foreach(file ${npm_files})
     cmake_path(GET file FILENAME name)
-    if(name STREQUAL LICENSE)
-      string(REGEX REPLACE "^@?([^/]+).*" "\\1" package ${file})
-      set(name ${package}.LICENSE.txt)
+    if(name MATCHES LICENSE)
+      string(REPLACE "/" "." name ${file})
+      string(REGEX REPLACE "^@|[.]txt$" "" name ${name})
+      string(APPEND name .txt)
     endif()
     configure_file(${work}/node_modules/${file} ${OUTPUT}/lib/${name} COPYONLY)
   endforeach()

@@ -21,13 +21,15 @@ export class Sparkline {
     this.#values.push(value);
     if (this.#values.length > this.#most) this.#values.shift();
     if (this.#values.length < 2) return;
-    const top = Math.max(...this.#values) || 1;
-    const step = this.width / (this.#most - 1);
-    const start = this.width - step * (this.#values.length - 1);
+    const [low, high] = [Math.min(...this.#values), Math.max(...this.#values)];
+    // A line that hardly moves runs through the middle.
+    const span = Math.max(high - low, high * 0.25, 1e-9);
+    const floor = (low + high - span) / 2;
+    const step = this.width / (this.#values.length - 1);
     const points = this.#values.map((each, at) =>
-      `${(start + at * step).toFixed(1)},${(this.height - 1.5 - (each / top) * (this.height - 4)).toFixed(1)}`);
+      `${(at * step).toFixed(1)},${(this.height - 2 - ((each - floor) / span) * (this.height - 5)).toFixed(1)}`);
     this.#line.setAttribute('points', points.join(' '));
-    this.#area.setAttribute('points', `${start.toFixed(1)},${this.height} ${points.join(' ')} ${this.width},${this.height}`);
+    this.#area.setAttribute('points', `0,${this.height} ${points.join(' ')} ${this.width},${this.height}`);
   }
 }
 
@@ -102,7 +104,7 @@ export class Chart {
     for (let value = 0; value <= top * 1.001; value += step) {
       lines.push(svg('line', { class: 'grid', x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }));
       const label = svg('text', { class: 'axis', x: MARGIN.left - 8, y: y(value) + 3.5, 'text-anchor': 'end' });
-      label.textContent = this.#format(value);
+      label.textContent = this.#format(value).replace(/\.0+(?= )/, '');
       lines.push(label);
     }
     return lines;

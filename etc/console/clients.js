@@ -4,7 +4,7 @@ import { ask } from './api.js';
 import { $, Table, h, setText } from './dom.js';
 import { count, duration, rate } from './format.js';
 
-const PAGE = 25;
+const PAGE = matchMedia('(max-width: 700px)').matches ? 8 : 20;
 const PERIOD = 2000;
 
 const shortName = key => key.replace(/^__defaultVhost__\//, '');

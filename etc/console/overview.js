@@ -5,6 +5,7 @@ import { $, h, setText } from './dom.js';
 import { count, duration, memoryParts, percent, rate, rateParts } from './format.js';
 
 const MOST = 3600;
+const BUSY = 0.9;
 
 const busiest = summary => Math.max(0, ...summary.weir.loops);
 
@@ -67,16 +68,20 @@ export class Overview {
   #showLoops(loops) {
     if (this.#loops.length !== loops.length) {
       this.#loops = loops.map((_, at) => {
-        const meter = h('meter', { min: 0, max: 1, low: 0.7, high: 0.9, optimum: 0, 'aria-label': `Loop ${at}` });
+        const bar = h('i');
+        const meter = h('div.meter', { role: 'meter', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-label': `Loop ${at}` }, bar);
         const text = h('span.number');
         $('loops').append(h('li', {}, h('span', {}, `loop ${at}`), meter, text));
-        return { meter, text };
+        return { meter, bar, text };
       });
       $('loops').replaceChildren(...[...$('loops').children].slice(-loops.length));
     }
     loops.forEach((share, at) => {
-      this.#loops[at].meter.value = share;
-      setText(this.#loops[at].text, percent(share));
+      const { meter, bar, text } = this.#loops[at];
+      meter.setAttribute('aria-valuenow', Math.round(share * 100));
+      meter.classList.toggle('high', share > BUSY);
+      bar.style.width = percent(share);
+      setText(text, percent(share));
     });
   }
 

@@ -5,6 +5,8 @@ import { rate } from './format.js';
 
 const PERIOD = 500;
 const libraries = new Map();
+// What fetch() says, whoever was at fault.
+const UNREADABLE = /failed to fetch|networkerror|load failed/i;
 
 // A library of lib/, once; what it defines as a global name.
 function library(file, name) {
@@ -135,7 +137,7 @@ export class Player {
     this.#before = null;
     this.#timer = setInterval(() => this.#look(), PERIOD);
     try {
-      const playing = await kind.start(this.#video, url, why => round === this.#round && this.#say(`It does not play: ${why}`));
+      const playing = await kind.start(this.#video, url, why => round === this.#round && this.#fail(why));
       if (round !== this.#round) {
         playing.stop();
         return;
@@ -143,7 +145,7 @@ export class Player {
       this.#playing = playing;
       await this.#video.play();
     } catch (error) {
-      if (round === this.#round && error.name !== 'AbortError') this.#say(`It does not play: ${error.message}`);
+      if (round === this.#round && error.name !== 'AbortError') this.#fail(error.message);
     }
   }
 
@@ -157,6 +159,12 @@ export class Player {
     this.#video.load();
     $('player-facts').replaceChildren();
     this.#say('');
+  }
+
+  #fail(why) {
+    const origin = this.#where.role === 'proxy' ? ' Behind a proxy, the origin says which pages may read it (Access-Control-Allow-Origin).' : '';
+    this.#say(UNREADABLE.test(why) ? `No answer that this page may read.${origin}` : `It does not play: ${why}`);
+    this.#video.removeAttribute('src');
   }
 
   #say(text) {

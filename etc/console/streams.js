@@ -7,10 +7,11 @@ import { audio, count, duration, rate, video } from './format.js';
 const DEFAULT = '__defaultVhost__';
 const shortName = stream => stream.stream_key.startsWith(`${DEFAULT}/`) ? stream.stream_key.slice(DEFAULT.length + 1) : stream.stream_key;
 
-function source(stream) {
-  if (stream.source === 'publisher') return stream.upstream ? 'published here, relayed to' : 'published here';
-  if (stream.upstream) return stream.source === 'upstream' ? 'pulled from' : 'relayed from';
-  return 'waiting';
+// [where it comes from, along which route]
+function source({ source, upstream }) {
+  if (source === 'publisher') return ['published here', upstream && `relayed to ${upstream}`];
+  if (source === 'upstream') return ['pulled', `from ${upstream}`];
+  return upstream ? ['relayed', `from ${upstream}`] : ['waiting', ''];
 }
 
 const protocols = stream => Object.entries(stream.viewers_by_protocol).map(([name, number]) => `${count(number)} ${name}`).join(' · ');
@@ -37,8 +38,8 @@ export class Streams {
             const cut = name.lastIndexOf('/') + 1;
             cell.replaceChildren(h('span.sub', {}, name.slice(0, cut)), h('b', {}, name.slice(cut)));
           } },
-        { name: 'source', label: 'Source', sort: source, value: s => source(s) + s.upstream,
-          fill: two(source, s => s.upstream) },
+        { name: 'source', label: 'Source', sort: s => source(s).join(), value: s => source(s).join(),
+          fill: two(s => source(s)[0], s => source(s)[1]) },
         { name: 'codec', label: 'Codecs', value: s => `${video(s.video)}|${audio(s.audio)}`,
           fill: two(s => video(s.video) || '–', s => audio(s.audio)) },
         { name: 'bitrate', label: 'Bit rate', number: true, sort: s => s.bitrate_kbps, value: () => performance.now(),
