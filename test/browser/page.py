@@ -61,3 +61,4 @@ class Page:
         except subprocess.TimeoutExpired:
             self._node.kill()
             self._node.wait(10)
+        self._node.stdout.close()
