@@ -19,6 +19,7 @@
 #include "edge/edge_node.h"
 #include "edge/edge_setup.h"
 #include "proxy/cluster_client.h"
+#include "proxy/console.h"
 #include "proxy/proxy_setup.h"
 #include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
@@ -74,7 +75,8 @@ void print_welcome(const Config& config, const ProxyNode::Ports& ports) {
     std::printf("  play      srt://%s?streamid=#!::r=live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
-    std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
+    std::printf("  metrics   http://%s/metrics\n  console   http://%s/console/\n",
+                shown(*system).c_str(), shown(*system).c_str());
   std::fflush(stdout);
 }
 
@@ -88,10 +90,11 @@ ControlView::Options control_options(const Config& config, const NodeState& not_
           }};
 }
 
-std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
-                                                  Metrics& metrics, LoopGroup& loops,
-                                                  Routing& routing, const NodeState& state,
-                                                  ControlHandlers reading, ControlHandlers all) {
+std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config,
+                                                  const NodeIdentity& identity, Metrics& metrics,
+                                                  LoopGroup& loops, Routing& routing,
+                                                  const NodeState& state, ControlHandlers reading,
+                                                  ControlHandlers all, Console& console) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
   handlers.unwell = [&loops] {
@@ -105,10 +108,7 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
   SystemApi::Options options;
   options.allow = config.networks("system.allow");
   options.token = config.text("api.token");
-  options.identity = {.server = node,
-                      .service = random_id(),
-                      .pid = std::to_string(::getpid()),
-                      .version = WEIR_VERSION};
+  options.identity = identity;
   std::vector<std::unique_ptr<SystemApi>> apis;
   auto open = [&](const std::string& option) {
     const auto endpoint = config.listen(option);
@@ -120,6 +120,8 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
   handlers.control = std::move(reading);
   open("listen.api");
   handlers.control = std::move(all);
+  console.join(handlers);
+  options.events = &console.events();
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
@@ -181,8 +183,13 @@ int run(const Config& config) {
   ControlView control(loops, routing, control_options(config, not_ready));
   ControlHandlers all = ControlHandlers::all(control);
   all.drain = [&departure] { departure.ask(); };
-  auto apis = open_apis(config, node, metrics, loops, routing, not_ready,
-                        ControlHandlers::reading(control), std::move(all));
+  const NodeIdentity identity{.server = node,
+                              .service = random_id(),
+                              .pid = std::to_string(::getpid()),
+                              .version = WEIR_VERSION};
+  auto console = std::make_unique<Console>(config, identity, control);
+  auto apis = open_apis(config, identity, metrics, loops, routing, not_ready,
+                        ControlHandlers::reading(control), std::move(all), *console);
 
   loops.start();
   SessionDirectory sessions(loops);
@@ -221,6 +228,7 @@ int run(const Config& config) {
     departure.linger(config.duration("shutdown.grace"),
                      [&admission] { return admission.connections() == 0; });
   apis.clear();
+  console.reset();
   const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
   const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));
   if (!all_ended) {

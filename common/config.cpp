@@ -180,6 +180,14 @@ std::optional<Endpoint> Config::listen(std::string_view key) const {
   return parse_listen(text(key)).value();
 }
 
+std::map<std::string, std::string> Config::listeners() const {
+  std::map<std::string, std::string> on;
+  for (const Option& option : options())
+    if (option.kind == Kind::Listen && !text(option.key).empty())
+      on.emplace(option.key, text(option.key));
+  return on;
+}
+
 std::vector<Endpoint> Config::remotes(std::string_view key) const {
   return parse_endpoints(text(key)).value();
 }

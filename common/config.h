@@ -57,6 +57,8 @@ class Config {
   std::chrono::milliseconds duration(std::string_view key) const;
   std::optional<std::chrono::milliseconds> optional_duration(std::string_view key) const;
   std::optional<Endpoint> listen(std::string_view key) const;
+  // Those that are on, as they are written: "listen.http" -> "127.0.0.1:8080".
+  std::map<std::string, std::string> listeners() const;
   std::vector<Endpoint> remotes(std::string_view key) const;
   CidrList networks(std::string_view key) const;
 

@@ -14,6 +14,7 @@ constexpr Section kSections[] = {
      "Where this node is reached. Two listeners of one transport never share an address."},
     {"system", "The registration of origins, on listen.system."},
     {"api", "The control API: all of it on listen.system, what changes nothing on listen.api."},
+    {"console", "The web console: /console/ on listen.system."},
     {"node", "This node among others."},
     {"upstream.*",
      "One section [upstream.NAME] for each server to pull from or relay to: origins for a proxy; "
@@ -70,6 +71,10 @@ constexpr Option kOptions[] = {
     {"api.token", Kind::Secret, "", "",
      "Who sends it (Authorization: Bearer) may use the control API, and nobody else. Without one "
      "everybody may look, and only this machine may change anything."},
+
+    {"console.path", Kind::Text, "auto", "",
+     "The folder with its files; auto finds those that came with this program, and is off where "
+     "there are none. Empty is off."},
 
     {"node.id", Kind::Text, "", "",
      "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "
