@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <thread>
 
+#include "common/access_log.h"
 #include "common/command_line.h"
 #include "common/config.h"
 #include "common/departure.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/session_recorder.h"
 #include "common/systemd.h"
 #include "edge/demo.h"
 #include "edge/edge_node.h"
@@ -22,6 +24,7 @@
 #include "proxy/console.h"
 #include "proxy/proxy_setup.h"
 #include "proxy/routing_setup.h"
+#include "proxy/stream_metrics.h"
 #include "proxy/system_api.h"
 #include "proxy/webrtc_shared_store.h"
 
@@ -90,6 +93,20 @@ ControlView::Options control_options(const Config& config, const NodeState& not_
           }};
 }
 
+NodeIdentity identity_of(const std::string& node) {
+  return {.server = node,
+          .service = random_id(),
+          .pid = std::to_string(::getpid()),
+          .version = WEIR_VERSION};
+}
+
+std::unique_ptr<AccessLog> open_access_log(const Config& config, Metrics& metrics) {
+  const std::string& path = config.text("access_log.path");
+  if (path.empty()) return nullptr;
+  return std::make_unique<AccessLog>(
+      AccessLog::Options{.path = path, .requests = config.boolean("access_log.requests")}, metrics);
+}
+
 std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config,
                                                   const NodeIdentity& identity, Metrics& metrics,
                                                   LoopGroup& loops, Routing& routing,
@@ -156,6 +173,11 @@ int run(const Config& config) {
   const ProxyNode::Ports ports = open_ports(config, workers);
 
   Metrics metrics(WEIR_VERSION);
+  std::unique_ptr<AccessLog> access_log;
+  departure.on(SIGUSR1, [&access_log] {
+    if (access_log) access_log->reopen();
+  });
+  access_log = open_access_log(config, metrics);
   LoopGroup loops(workers);
   Systemd systemd(process_environment());
   if (const auto period = systemd.interval())
@@ -183,16 +205,15 @@ int run(const Config& config) {
   ControlView control(loops, routing, control_options(config, not_ready));
   ControlHandlers all = ControlHandlers::all(control);
   all.drain = [&departure] { departure.ask(); };
-  const NodeIdentity identity{.server = node,
-                              .service = random_id(),
-                              .pid = std::to_string(::getpid()),
-                              .version = WEIR_VERSION};
+  const NodeIdentity identity = identity_of(node);
   auto console = std::make_unique<Console>(config, identity, control);
   auto apis = open_apis(config, identity, metrics, loops, routing, not_ready,
                         ControlHandlers::reading(control), std::move(all), *console);
 
   loops.start();
-  SessionDirectory sessions(loops);
+  SessionDirectory sessions(loops, kAnswer, [&metrics, log = access_log.get()] {
+    return std::make_unique<SessionRecorder>(metrics, log);
+  });
   ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::optional<SharedWebrtcStore> webrtc_store;
@@ -210,6 +231,12 @@ int run(const Config& config) {
         std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);
   }
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
+  const StreamMetrics stream_metrics(
+      metrics, sessions, streams_of(edge_node),
+      {.top = static_cast<std::size_t>(config.integer("metrics.top_streams")),
+       .identity = identity,
+       .role = config.text("role"),
+       .zone = config.text("node.zone")});
   not_ready = nullptr;
   print_welcome(config, ports);
   log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});

@@ -61,8 +61,24 @@ int Departure::next_signal(const sigset_t& signals, Clock::time_point until) {
   }
 }
 
+void Departure::on(int signal, std::function<void()> work) {
+  on_signal_[signal] = std::move(work);
+  sigset_t signals{};
+  sigemptyset(&signals);
+  sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 Departure::Reason Departure::wait() {
-  const int signal = next_signal(all_signals(), Clock::time_point::max());
+  sigset_t signals = all_signals();
+  for (const auto& [each, work] : on_signal_) sigaddset(&signals, each);
+  int signal = 0;
+  while (true) {
+    signal = next_signal(signals, Clock::time_point::max());
+    const auto found = on_signal_.find(signal);
+    if (found == on_signal_.end()) break;
+    found->second();
+  }
   leaving_ = true;
   if (signal == SIGTERM) return Reason::Terminate;
   return signal == SIGINT ? Reason::Interrupt : Reason::Asked;

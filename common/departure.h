@@ -2,6 +2,7 @@
 // When this process goes away, and who says so: SIGTERM, SIGINT, or the control API.
 //
 //     Departure departure;                    // before any thread begins
+//     departure.on(SIGUSR1, [&] { ... });     // what else main's thread is asked for
 //     const auto why = departure.wait();      // main's thread sleeps here
 //     ... no new sessions ...
 //     departure.linger(grace, [&] { return nobody_is_left(); });
@@ -18,6 +19,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 
 namespace weir {
 
@@ -32,6 +34,10 @@ class Departure {
 
   // Does `work` every so often while it waits or lingers; by the thread that made this.
   void meanwhile(std::chrono::milliseconds every, std::function<void()> work);
+
+  // What wait() does when `signal` comes; from here on it is blocked. Lingering lets such signals
+  // lie.
+  void on(int signal, std::function<void()> work);
 
   Reason wait();
   void ask();
@@ -49,6 +55,7 @@ class Departure {
   std::atomic<bool> leaving_{false};
   std::chrono::milliseconds period_{std::chrono::hours{1}};
   std::function<void()> work_;
+  std::map<int, std::function<void()>> on_signal_;
 };
 
 // "SIGTERM", "SIGINT", "control API".

@@ -39,6 +39,8 @@ constexpr Section kSections[] = {
     {"proxy_protocol", "Whose connections those of a load balancer are."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},
+    {"access_log", "One line of JSON for each client that has gone."},
+    {"metrics", "What /metrics shows."},
     {"shutdown", "The end after SIGTERM or SIGINT. A second signal ends at once."},
 };
 
@@ -288,6 +290,16 @@ constexpr Option kOptions[] = {
 
     {"log.level", Kind::Choice, "info", "debug|info|warn|error|off", "The least that is logged."},
     {"log.format", Kind::Choice, "text", "text|json", "text for people, json for collectors."},
+
+    {"access_log.path", Kind::Text, "", "",
+     "The file, opened again at SIGUSR1; - is standard output, empty is none. What may be secret "
+     "is "
+     "left out."},
+    {"access_log.requests", Kind::Boolean, "on", "",
+     "A line for each HTTP request, too, and not for sessions alone."},
+
+    {"metrics.top_streams", Kind::Integer, "20", "0..1000",
+     "How many streams, the busiest, have series of their own."},
 
     {"shutdown.grace", Kind::Duration, "20s", "0..24h", "How long live connections may go on.",
      "PROXY_GRACE_QUIT_TIMEOUT"},
