@@ -62,6 +62,9 @@ SystemAnswer ControlPages::resource(const ControlCall& call) const {
   if (name == "drain" && depth == 1 && handlers_.drain)
     return call.method == "POST" ? drain() : wrong_method("POST");
 
+  if (name == "reload" && depth == 1 && handlers_.reload)
+    return call.method == "POST" ? reload() : wrong_method("POST");
+
   using Page = SystemAnswer (ControlPages::*)(const ControlCall&) const;
   struct Entry {
     std::string_view name;
@@ -108,6 +111,7 @@ SystemAnswer ControlPages::index() const {
       {static_cast<bool>(handlers_.upstreams), "upstreams",
        "who is pulled from or relayed to; POST upstreams/ID/drain, undrain; DELETE upstreams/ID"},
       {static_cast<bool>(handlers_.drain), "drain", "POST: this node goes away"},
+      {static_cast<bool>(handlers_.reload), "reload", "POST: reads the configuration again"},
   };
   Object::Ptr urls = new Object{Poco::JSON_PRESERVE_KEY_ORDER};
   for (const Line& line : lines)
@@ -232,6 +236,20 @@ SystemAnswer ControlPages::change_upstream(const ControlCall& call) const {
 SystemAnswer ControlPages::drain() const {
   handlers_.drain();
   return done({});
+}
+
+SystemAnswer ControlPages::reload() const {
+  const auto report = handlers_.reload();
+  if (!report) return refusal(report.error());
+  const auto listed = [](const std::vector<std::string>& keys) {
+    Poco::JSON::Array array;
+    for (const std::string& key : keys) array.add(key);
+    return array;
+  };
+  auto object = identity_.begin();
+  object->set("changed", listed(report->changed));
+  object->set("needs_restart", listed(report->need_restart));
+  return ok(*object);
 }
 
 SystemAnswer ControlPages::one(const std::string& name, const Object::Ptr& item) const {

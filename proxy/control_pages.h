@@ -12,6 +12,7 @@
 //   POST   /api/v1/upstreams/ID/drain       no new streams there; .../undrain takes it back
 //   DELETE /api/v1/upstreams/ID             forgets one that registered
 //   POST   /api/v1/drain                    this node goes away
+//   POST   /api/v1/reload                   reads the configuration again
 //
 // Paged: ?start=0&count=10, with `total` in the answer. ?scope=cluster on summaries, vhosts, streams
 // and clients adds what the upstreams' own APIs answer to the same question: each item tells its
@@ -27,6 +28,7 @@
 #include <functional>
 #include <vector>
 
+#include "common/reload.h"
 #include "proxy/control_call.h"
 #include "proxy/control_listing.h"
 #include "proxy/control_view.h"
@@ -49,6 +51,7 @@ struct ControlHandlers {
   std::function<Result<void>(const std::string& id, bool drained)> drain_upstream{};
   std::function<Result<void>(const std::string& id)> remove_upstream{};
   std::function<void()> drain{};
+  std::function<Result<Reload::Report>()> reload{};
 
   // The view's, for reading; and those that change, too.
   static ControlHandlers reading(ControlView& view);
@@ -83,6 +86,7 @@ class ControlPages {
   SystemAnswer upstreams(const ControlCall& call) const;
   SystemAnswer change_upstream(const ControlCall& call) const;
   SystemAnswer drain() const;
+  SystemAnswer reload() const;
   SystemAnswer list(const ControlCall& call, const ControlListing& listing) const;
   SystemAnswer one(const std::string& name, const Poco::JSON::Object::Ptr& item) const;
   SystemAnswer done(const Result<void>& result) const;
