@@ -239,6 +239,18 @@ std::vector<UpstreamConfig> Config::upstreams() const {
   return result;
 }
 
+std::vector<std::string> Config::differences(const Config& other) const {
+  const auto value = [](const Config& config, const std::string& key) -> std::string_view {
+    const auto found = config.entries_.find(key);
+    return found == config.entries_.end() ? find_option(key)->default_value : found->second.value;
+  };
+  std::set<std::string> keys;
+  for (const auto* config : {this, &other})
+    for (const auto& [key, entry] : config->entries_) keys.insert(key);
+  std::erase_if(keys, [&](const std::string& key) { return value(*this, key) == value(other, key); });
+  return {keys.begin(), keys.end()};
+}
+
 std::string Config::print() const {
   std::string out;
   for (const Section& section : sections()) {

@@ -64,6 +64,11 @@ class Config {
 
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name
 
+  // The keys whose values differ, those of upstreams in full, in order.
+  std::vector<std::string> differences(const Config& other) const;
+  // Takes the value of `key`, which is no upstream's, from there.
+  void adopt(const std::string& key, const Config& from) { entries_[key] = from.entry(key); }
+
   // Every effective value with where it came from, readable as a configuration file; secrets left
   // out.
   std::string print() const;

@@ -41,14 +41,16 @@ class Opened {
 // One descriptor of the port for each loop.
 template <class Kind>
 std::vector<int> open_shared(const std::string& option, const std::optional<Endpoint>& endpoint,
-                             std::size_t loops) {
+                             std::size_t loops, Port port) {
   if (!endpoint) return {};
   auto address = address_of(*endpoint);
   if (!address) throw ConfigError(option + ": " + address.error().text);
   // The loops share the port by SO_REUSEPORT, which another process of ours could join unnoticed.
-  auto alone = Kind::open(*address, Kind::Sharing::Alone);
-  if (!alone) throw ConfigError(option + ": " + alone.error().text);
-  ::close(*alone);
+  if (port == Port::Free) {
+    auto alone = Kind::open(*address, Kind::Sharing::Alone);
+    if (!alone) throw ConfigError(option + ": " + alone.error().text);
+    ::close(*alone);
+  }
   Opened descriptors;
   for (std::size_t i = 0; i < loops; ++i) {
     auto opened = Kind::open(*address, Kind::Sharing::Port);
@@ -76,13 +78,13 @@ Task<void> serve_introduced(Admission& admission, std::shared_ptr<const Serve> s
 }  // namespace
 
 std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
-                          std::size_t loops) {
-  return open_shared<Listener>(option, endpoint, loops);
+                          std::size_t loops, Port port) {
+  return open_shared<Listener>(option, endpoint, loops, port);
 }
 
 std::vector<int> open_udp(const std::string& option, const std::optional<Endpoint>& endpoint,
-                          std::size_t loops) {
-  return open_shared<UdpSocket>(option, endpoint, loops);
+                          std::size_t loops, Port port) {
+  return open_shared<UdpSocket>(option, endpoint, loops, port);
 }
 
 std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve) {

@@ -14,12 +14,14 @@ namespace weir {
 
 // A TCP port shared by `loops` loops: one descriptor for each. Empty when there is no endpoint. An
 // empty host is every address of this machine. Throws ConfigError with `option` and the address.
+// Nobody else may have the port, unless it is held by another socket of ours.
+enum class Port { Free, Held };
 std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
-                          std::size_t loops);
+                          std::size_t loops, Port port = Port::Free);
 
 // The same for UDP.
 std::vector<int> open_udp(const std::string& option, const std::optional<Endpoint>& endpoint,
-                          std::size_t loops);
+                          std::size_t loops, Port port = Port::Free);
 
 // The endpoint as it turned out, with the port that the kernel chose for port 0.
 Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted);

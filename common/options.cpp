@@ -42,6 +42,8 @@ constexpr Section kSections[] = {
     {"access_log", "One line of JSON for each client that has gone."},
     {"metrics", "What /metrics shows."},
     {"shutdown", "The end after SIGTERM or SIGINT. A second signal ends at once."},
+    {"upgrade",
+     "SIGUSR2 starts the program that is on disk, which takes the place of the one that runs."},
 };
 
 constexpr Option kOptions[] = {
@@ -305,6 +307,11 @@ constexpr Option kOptions[] = {
      "PROXY_GRACE_QUIT_TIMEOUT"},
     {"shutdown.force", Kind::Duration, "30s", "0..24h", "When the process ends, whatever is left.",
      "PROXY_FORCE_QUIT_TIMEOUT"},
+
+    {"upgrade.grace", Kind::Duration, "10m", "0..24h",
+     "How long the connections of the process that makes way may go on."},
+    {"upgrade.timeout", Kind::Duration, "30s", "1s..10m",
+     "A new process that is not ready after so long is ended, and the old one goes on."},
 };
 
 // `upstream.a.host` and `upstream.*.host` agree; a NAME has no dot and is not empty.

@@ -62,6 +62,9 @@ SystemAnswer ControlPages::resource(const ControlCall& call) const {
   if (name == "drain" && depth == 1 && handlers_.drain)
     return call.method == "POST" ? drain() : wrong_method("POST");
 
+  if (name == "reload" && depth == 1 && handlers_.reload)
+    return call.method == "POST" ? reload() : wrong_method("POST");
+
   using Page = SystemAnswer (ControlPages::*)(const ControlCall&) const;
   struct Entry {
     std::string_view name;
@@ -112,6 +115,7 @@ SystemAnswer ControlPages::index() const {
       {static_cast<bool>(handlers_.drain), "drain", "POST: this node goes away"},
       {static_cast<bool>(handlers_.history), "history", "the last hour in columns"},
       {static_cast<bool>(handlers_.events), "events", "server-sent events: a picture each second"},
+      {static_cast<bool>(handlers_.reload), "reload", "POST: reads the configuration again"},
   };
   Object::Ptr urls = new Object{Poco::JSON_PRESERVE_KEY_ORDER};
   for (const Line& line : lines)
@@ -245,6 +249,20 @@ SystemAnswer ControlPages::history(const ControlCall&) const {
 SystemAnswer ControlPages::events(const ControlCall& call) const {
   if (const auto room = handlers_.events(); !room) return refusal(room.error());
   return {.status = 200, .type = "text/event-stream", .events = call.method == "GET"};
+}
+
+SystemAnswer ControlPages::reload() const {
+  const auto report = handlers_.reload();
+  if (!report) return refusal(report.error());
+  const auto listed = [](const std::vector<std::string>& keys) {
+    Poco::JSON::Array array;
+    for (const std::string& key : keys) array.add(key);
+    return array;
+  };
+  auto object = identity_.begin();
+  object->set("changed", listed(report->changed));
+  object->set("needs_restart", listed(report->need_restart));
+  return ok(*object);
 }
 
 SystemAnswer ControlPages::one(const std::string& name, const Object::Ptr& item) const {

@@ -14,6 +14,7 @@
 //   POST   /api/v1/drain                    this node goes away
 //   GET    /api/v1/history                  the last hour in columns
 //   GET    /api/v1/events                   server-sent events: a picture each second
+//   POST   /api/v1/reload                   reads the configuration again
 //
 // Paged: ?start=0&count=10, with `total` in the answer. ?scope=cluster on summaries, vhosts, streams
 // and clients adds what the upstreams' own APIs answer to the same question: each item tells its
@@ -29,6 +30,7 @@
 #include <functional>
 #include <vector>
 
+#include "common/reload.h"
 #include "proxy/control_call.h"
 #include "proxy/control_listing.h"
 #include "proxy/control_view.h"
@@ -53,6 +55,7 @@ struct ControlHandlers {
   std::function<Result<void>(const std::string& id, bool drained)> drain_upstream{};
   std::function<Result<void>(const std::string& id)> remove_upstream{};
   std::function<void()> drain{};
+  std::function<Result<Reload::Report>()> reload{};
 
   // The view's, for reading; and those that change, too.
   static ControlHandlers reading(ControlView& view);
@@ -89,6 +92,7 @@ class ControlPages {
   SystemAnswer drain() const;
   SystemAnswer history(const ControlCall& call) const;
   SystemAnswer events(const ControlCall& call) const;
+  SystemAnswer reload() const;
   SystemAnswer list(const ControlCall& call, const ControlListing& listing) const;
   SystemAnswer one(const std::string& name, const Poco::JSON::Object::Ptr& item) const;
   SystemAnswer done(const Result<void>& result) const;

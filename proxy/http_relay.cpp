@@ -55,7 +55,7 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
 }
 
 Task<HttpRelay::Went> HttpRelay::signal(http::ServerConnection& client, http::Request& request) {
-  if (!whip_) co_return Went::NotTaken;
+  if (!whip_offered_) co_return Went::NotTaken;
   auto whip = whip_request(request);
   if (!whip) {
     auto told = co_await client.respond(

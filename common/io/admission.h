@@ -24,6 +24,13 @@ class Admission {
 
   const Introductions& introductions() const { return introductions_; }
 
+  // From here on; who is here stays, though there be more than that.
+  void limit(std::size_t total, std::size_t per_address) {
+    const std::lock_guard lock(mutex_);
+    total_limit_ = total;
+    address_limit_ = per_address;
+  }
+
   // Null when there is no room. REQUIRES: this outlives every ticket.
   std::shared_ptr<void> admit(const Address& peer) {
     std::string host = peer.host();
@@ -67,8 +74,8 @@ class Admission {
     if (--here->second == 0) addresses_.erase(here);
   }
 
-  const std::size_t total_limit_;
-  const std::size_t address_limit_;
+  std::size_t total_limit_;
+  std::size_t address_limit_;
   const Introductions introductions_;
   mutable std::mutex mutex_;
   std::map<std::string, std::size_t> addresses_;
