@@ -1,6 +1,6 @@
 // Callers and their origin, one on each side of a relay of UDP: every caller introduces itself, then
 // sends packets at a steady rate, which the origin counts. With --protocol=srt that is a handshake;
-// with webrtc a signed STUN request as "oN:cN", whose sessions somebody has announced to the relay.
+// with webrtc a signed STUN request as "originN:clientN", whose sessions somebody has announced to the relay.
 //
 // The origin trusts everybody, so that it can stand behind a relay that knows nothing of either.
 // Packets leave one by one, never joined by UDP GSO: that is how they come from real callers, each
@@ -166,8 +166,10 @@ class Caller {
  private:
   void check() const {
     const std::string number = std::to_string(id_ - kFirstId);
-    const ByteBuffer request = test::stun_message(
-        {.username = "o" + number + ":c" + number, .password = kPassword, .use_candidate = true});
+    const ByteBuffer request =
+        test::stun_message({.username = "origin" + number + ":client" + number,
+                            .password = kPassword,
+                            .use_candidate = true});
     ::send(fd_, request.data(), request.size(), 0);
   }
 

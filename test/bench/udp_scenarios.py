@@ -54,7 +54,7 @@ class WeirWebrtc(WeirSrt):
         for flow in range(flows):
             offer = urllib.request.Request(
                 f"http://127.0.0.1:{self.http_port}/whip/live/{flow}",
-                description(f"c{flow}").encode(), {"Content-Type": "application/sdp"})
+                description(f"client{flow}").encode(), {"Content-Type": "application/sdp"})
             urllib.request.urlopen(offer, timeout=5).close()
 
     def stop(self):
@@ -63,14 +63,14 @@ class WeirWebrtc(WeirSrt):
 
 
 class WhipOrigin:
-    """Answers offers: the media is at one port, and the flow that offers as cN is known as oN."""
+    """Answers offers: the media is at one port, and the flow that offers as clientN is known as originN."""
 
     def __init__(self, media_port):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                flow = body.partition("a=ice-ufrag:c")[2].splitlines()[0]
-                answer = (description(f"o{flow}") +
+                flow = body.partition("a=ice-ufrag:client")[2].splitlines()[0]
+                answer = (description(f"origin{flow}") +
                           f"a=candidate:1 1 udp 1 127.0.0.1 {media_port} typ host\r\n").encode()
                 self.send_response(201)
                 self.send_header("Content-Type", "application/sdp")
