@@ -55,6 +55,8 @@ class UdpBuffers final : private TurnEnd {
   Loop& loop() const { return loop_; }
   // Sends all that waits.
   void flush();
+  // For how long packets wait for company now; see udp_pace.h.
+  std::chrono::microseconds window() const { return pace_.window(); }
 
  private:
   friend class UdpSocket;

@@ -8,8 +8,8 @@
 //
 // Packets of many senders arrive a few microseconds apart. A loop that is woken for each pays for a
 // wake, a look and two system calls a packet, and has nothing to join (UDP GSO). Waiting costs at most
-// kMaxWindow, which no jitter buffer notices; the kernel keeps what comes meanwhile, so a window never
-// is longer than its queue should have to last.
+// kMaxWindow, which no jitter buffer notices. The kernel's queue keeps what comes meanwhile, and may be
+// short: so a window is over when a full batch should be there.
 //
 // The sockets sit in an epoll of their own. At once: that epoll is watched by the loop. By the clock:
 // it is not, and a periodic timer has it looked at. So a packet costs no system call that a batch does

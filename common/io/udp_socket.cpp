@@ -199,10 +199,19 @@ bool UdpSocket::extend_run(std::uint16_t at, const UdpPeer& to, ByteView packet)
 
 void UdpSocket::flush() {
   std::uint16_t run = first_run_;
+  if (run != kNone && send_alone(buffers_.runs_[run])) run = kNone;
   while (run != kNone)
     if (send_runs(run) == Sent::Blocked) break;
   if (run != kNone) keep_rest(run);
   first_run_ = last_run_ = kNone;
+}
+
+// As most sockets of one session do, a packet at a time: without what describes a batch.
+bool UdpSocket::send_alone(const UdpBuffers::Run& run) const {
+  const bool alone = run.next == kNone && run.packets == 1 && run.to.address.port() == 0;
+  if (!alone) return false;
+  const iovec& bytes = buffers_.pieces_[run.first_piece].bytes;
+  return ::send(fd_, bytes.iov_base, bytes.iov_len, 0) >= 0;
 }
 
 // Sends from `run` on and moves it to the first that was not sent.

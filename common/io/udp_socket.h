@@ -74,6 +74,7 @@ class UdpSocket final : private Watcher {
   void receive();
   bool receive_batch(const bool& gone);
   void flush();
+  bool send_alone(const UdpBuffers::Run& run) const;
   Sent send_runs(std::uint16_t& run);
   bool recover(std::uint16_t& run, int error);
   template <class Use>

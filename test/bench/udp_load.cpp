@@ -1,6 +1,8 @@
 // Callers and their origin, one on each side of a relay of UDP: every caller introduces itself, then
 // sends packets at a steady rate, which the origin counts. With --protocol=srt that is a handshake;
-// with webrtc a signed STUN request as "oN:cN", whose sessions somebody has announced to the relay.
+// with webrtc a signed STUN request as "originN:clientN", whose sessions somebody has announced to the relay.
+//
+// A caller sends at least --burst packets at once.
 //
 // The origin trusts everybody, so that it can stand behind a relay that knows nothing of either.
 // Packets leave one by one, never joined by UDP GSO: that is how they come from real callers, each
@@ -166,8 +168,10 @@ class Caller {
  private:
   void check() const {
     const std::string number = std::to_string(id_ - kFirstId);
-    const ByteBuffer request = test::stun_message(
-        {.username = "o" + number + ":c" + number, .password = kPassword, .use_candidate = true});
+    const ByteBuffer request =
+        test::stun_message({.username = "origin" + number + ":client" + number,
+                            .password = kPassword,
+                            .use_candidate = true});
     ::send(fd_, request.data(), request.size(), 0);
   }
 
@@ -214,6 +218,7 @@ int main(int argc, char** argv) {
                              {"flows", "10"},
                              {"rate", "100000"},
                              {"size", "1200"},
+                             {"burst", "1"},
                              {"warmup", "1"},
                              {"window", "3"}});
   const Protocol protocol =
@@ -227,6 +232,7 @@ int main(int argc, char** argv) {
 
   ByteBuffer packet(static_cast<std::size_t>(arguments.integer("size")));
   const double rate = arguments.number("rate");
+  const auto burst = static_cast<std::size_t>(arguments.integer("burst"));
   std::size_t turn = 0;
   const auto total = [&] {
     std::uint64_t sum = 0;
@@ -248,8 +254,9 @@ int main(int argc, char** argv) {
       }
       const auto due = static_cast<std::uint64_t>(elapsed * rate);
       // Each caller its share at once, as a picture's packets come.
-      const std::uint64_t missing = due - std::min(due, total() - before);
-      const std::size_t share = std::max<std::size_t>(1, missing / callers.size());
+      std::uint64_t missing = due - std::min(due, total() - before);
+      missing -= missing % burst;
+      const std::size_t share = std::max<std::size_t>(burst, missing / callers.size());
       for (std::uint64_t left = missing; left > 0; left -= std::min<std::uint64_t>(left, share))
         callers[turn++ % callers.size()].send(packet, std::min<std::uint64_t>(left, share));
       origin.take();

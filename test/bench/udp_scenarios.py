@@ -54,7 +54,7 @@ class WeirWebrtc(WeirSrt):
         for flow in range(flows):
             offer = urllib.request.Request(
                 f"http://127.0.0.1:{self.http_port}/whip/live/{flow}",
-                description(f"c{flow}").encode(), {"Content-Type": "application/sdp"})
+                description(f"client{flow}").encode(), {"Content-Type": "application/sdp"})
             urllib.request.urlopen(offer, timeout=5).close()
 
     def stop(self):
@@ -63,14 +63,14 @@ class WeirWebrtc(WeirSrt):
 
 
 class WhipOrigin:
-    """Answers offers: the media is at one port, and the flow that offers as cN is known as oN."""
+    """Answers offers: the media is at one port, and the flow that offers as clientN is known as originN."""
 
     def __init__(self, media_port):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                flow = body.partition("a=ice-ufrag:c")[2].splitlines()[0]
-                answer = (description(f"o{flow}") +
+                flow = body.partition("a=ice-ufrag:client")[2].splitlines()[0]
+                answer = (description(f"origin{flow}") +
                           f"a=candidate:1 1 udp 1 127.0.0.1 {media_port} typ host\r\n").encode()
                 self.send_response(201)
                 self.send_header("Content-Type", "application/sdp")
@@ -116,8 +116,8 @@ class NginxUdp(NginxStream):
             return f":{self.rtmp_port:04X} " in table.read()
 
 
-def packets(protocol, rate, flows):
-    """1200-byte packets from `flows` callers."""
+def packets(protocol, rate, flows, burst):
+    """1200-byte packets from `flows` callers, each of which sends at least `burst` at once."""
     def side(make_server):
         def run(tools, pace):
             origin = measure.free_port()
@@ -129,7 +129,7 @@ def packets(protocol, rate, flows):
                 load = measure.start(
                     [tools.tool("udp_load"), f"--protocol={protocol}", f"--port={server.rtmp_port}",
                      f"--origin={origin}",
-                     f"--flows={flows}", f"--rate={rate}", f"--warmup={pace.warmup}",
+                     f"--flows={flows}", f"--rate={rate}", f"--burst={burst}", f"--warmup={pace.warmup}",
                      f"--window={pace.window}"], LOAD_CORE,
                     os.path.join(tools.work_dir, "udp_load.log"), stdout=subprocess.PIPE, text=True)
                 expect(load, "begin")
@@ -160,15 +160,21 @@ def all_scenarios():
     half = Bar("CPU per packet : nginx", "cpu_s_per_million", 0.5, "ratio", "weir", "nginx")
     none_lost = Bar("packets lost of a million", "lost_per_million", 0)
 
-    def scenario(name, relay, rate, flows):
+    def scenario(relay, name, rate, flows, burst=1, bars=(half, none_lost)):
         protocol = relay.protocol
-        sides = {server.label: packets(protocol, rate, flows)(server) for server in (relay, NginxUdp)}
         kind = {"srt": "SRT", "webrtc": "WebRTC"}[protocol]
+        by = f", {burst} at once" if burst > 1 else ""
         return Scenario(f"{protocol}-{name}",
-                        f"{kind}, 1200 bytes, {flows} publishers, {rate:,} packets/s", sides,
-                        [half, none_lost])
+                        f"{kind}, 1200 bytes, {flows} publishers, {rate:,} packets/s{by}",
+                        {server.label: packets(protocol, rate, flows, burst)(server)
+                         for server in (relay, NginxUdp)}, list(bars))
 
-    return [scenario(*chosen) for chosen in (
-        ("steady", WeirSrt, 50_000, 10), ("many", WeirSrt, 20_000, 100),
-        ("fast", WeirSrt, 150_000, 10), ("steady", WeirWebrtc, 50_000, 10),
-        ("many", WeirWebrtc, 20_000, 100), ("fast", WeirWebrtc, 150_000, 10))]
+    return [scenario(WeirSrt, "steady", 50_000, 10),
+            scenario(WeirSrt, "many", 20_000, 100),
+            scenario(WeirSrt, "fast", 150_000, 10),
+            scenario(WeirWebrtc, "steady", 50_000, 10),
+            # 25 pictures a second of 8 packets each.
+            scenario(WeirWebrtc, "pictures", 20_000, 100, burst=8),
+            # A packet at a time from each: its session's socket is its own, so nothing can be joined.
+            scenario(WeirWebrtc, "lone", 20_000, 100, bars=[none_lost]),
+            scenario(WeirWebrtc, "fast", 150_000, 10)]

@@ -255,6 +255,66 @@ TEST_CASE("a client whose packets come to another loop goes on, and can end its 
   });
 }
 
+TEST_CASE("sessions share a socket towards their origin, and each gets its own packets",
+          "[srt_relay]") {
+  run_scene([](Loop&, Scene& scene) -> Task<void> {
+    const auto joins = [](Scene& at, SrtEnd& client, std::uint32_t id) -> Task<Address> {
+      co_await at.rig.ask(client, "live/cam", id);
+      co_await at.rig.greet(*at.first);
+      at.first->answer(SrtRig::verdict(kGranted, id));
+      co_await client.hear_handshake();
+      co_return at.first->peer.address;
+    };
+    constexpr std::uint32_t kMany = SrtTrunk::kMaxSessions;
+    std::vector<std::unique_ptr<SrtEnd>> clients;
+    std::optional<Address> trunk;
+    for (std::uint32_t id = 1; id <= kMany; ++id) {
+      clients.push_back(scene.rig.client());
+      const Address from = co_await joins(scene, *clients.back(), id);
+      if (!trunk) trunk = from;
+      CHECK(same_address(from, *trunk));
+    }
+    // One too many, then an id that is there already.
+    for (const std::uint32_t id : {kMany + 1, 1U}) {
+      clients.push_back(scene.rig.client());
+      const Address from = co_await joins(scene, *clients.back(), id);
+      CHECK_FALSE(same_address(from, *trunk));
+    }
+    const UdpPeer to{.address = *trunk, .local = {}};
+    for (std::uint32_t id = kMany; id > 0; --id)
+      scene.first->socket.send(to, srt_data(id, 100 + id));
+    for (std::uint32_t id = 1; id <= kMany; ++id) {
+      const ByteBuffer packet = co_await clients[id - 1]->hear();
+      CHECK(packet == srt_data(id, 100 + id));
+    }
+    CHECK(clients.back()->heard.empty());
+  });
+}
+
+TEST_CASE("an id that has left a trunk is not carried there again", "[srt_relay]") {
+  run_scene([](Loop& loop, Scene& scene) -> Task<void> {
+    auto stays = scene.rig.client();
+    co_await scene.rig.ask(*stays, "live/cam", 7);
+    co_await scene.rig.greet(*scene.first);
+    const Address trunk = scene.first->peer.address;
+    scene.first->answer(SrtRig::verdict(kGranted, 7));
+    co_await stays->hear_handshake();
+
+    co_await scene.rig.join(*scene.client, *scene.first);
+    CHECK(same_address(scene.first->peer.address, trunk));
+    scene.client->socket.send(srt::shutdown_packet(kOriginId));
+    co_await scene.first->hear();
+    const bool gone =
+        co_await comes_true(loop, [&] { return scene.rig.admission.connections() == 1; });
+    CHECK(gone);
+    scene.first->answer(srt_data(kClientId));  // to a session that has ended
+
+    co_await scene.rig.join(*scene.client, *scene.first);
+    CHECK_FALSE(same_address(scene.first->peer.address, trunk));
+    CHECK(scene.client->heard.empty());
+  });
+}
+
 TEST_CASE("a client that begins anew with the same socket replaces its session", "[srt_relay]") {
   run_scene([](Loop& loop, Scene& scene) -> Task<void> {
     ByteBuffer sent = co_await scene.rig.ask(*scene.client);
