@@ -22,9 +22,9 @@ from support.webrtc_client import Client
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BAD = {"loss": 0.05, "double": 0.05, "swap": 0.05}
-CORRUPT = {**BAD, "corrupt": 0.005}
-WORST = {"loss": 0.2, "double": 0.1, "swap": 0.25, "corrupt": 0.01}
-HANDSHAKE = b"\x80\0"
+WORST = {"loss": 0.2, "double": 0.1, "swap": 0.25}
+CORRUPT = 0.01  # not for SRT that is to arrive: libsrt itself ends a connection over a corrupted loss report
+NOT_MEDIA = (b"\x80\0", b"\x80\5")  # an SRT handshake, SHUTDOWN
 SRT_DESTINATION = slice(12, 16)
 HELD_BACK = 4096  # by srt-live-transmit, at most, in its buffer for standard output
 
@@ -52,11 +52,11 @@ class Srt(scene.SceneTest):
 
     def lost_in_proxy(self):
         """Packets of joined clients that reached the proxy and did not leave it at its other side. What is said in
-        handshakes is the proxy's own business."""
+        handshakes is the proxy's own business, and a network's copy of a SHUTDOWN comes after the end."""
 
         def joined(heads):
             return collections.Counter(
-                head for head in heads if head[1][SRT_DESTINATION] != bytes(4) and head[1][:2] != HANDSHAKE
+                head for head in heads if head[1][SRT_DESTINATION] != bytes(4) and head[1][:2] not in NOT_MEDIA
             )
 
         up = joined(self.before.went_up) - joined(self.behind.came_up)
@@ -92,8 +92,9 @@ class Srt(scene.SceneTest):
             self.assertGreater(min(network.lost, network.doubled, network.swapped), 50)
         wait_until(lambda: not any(self.lost_in_proxy()), self.lost_in_proxy, 5, 0.2)
 
-    def test_ffmpeg_plays_on_over_corrupted_packets(self):
-        self.both_sides(**CORRUPT)
+    def test_ffmpeg_plays_on_over_the_worst_network(self):
+        self.both_sides(**BAD)
+        self.before.loss, self.before.double, self.before.swap = WORST.values()
         clip = media.encode_clip(self.scene, seconds=4)
         url = f"srt://127.0.0.1:{self.before.port}?pkt_size=1316&latency=2000000&connect_timeout=10000&streamid="
         live = [*media.FFMPEG, "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f", "mpegts"]
@@ -104,7 +105,9 @@ class Srt(scene.SceneTest):
         status, text = self.scene.run("player", play, 40 * SLOWNESS)
         frames = sum(line.startswith("0,") for line in text.splitlines())
         self.assertEqual((0, 200), (status, frames), text[-2000:])
-        self.assertGreater(self.before.corrupted + self.behind.corrupted, 5)
+        self.assertGreater(self.before.lost, 100)
+        # Only up: the player has left, and what the origin says to it ends here.
+        wait_until(lambda: not self.lost_in_proxy()[0], self.lost_in_proxy, 5, 0.2)
 
     def test_a_caller_of_a_proxy_that_died_ends_in_time_and_comes_back_through_another(self):
         origin = srt.Origin(self.scene, free_port, wait_until)
@@ -141,7 +144,7 @@ class Srt(scene.SceneTest):
         self.assertGreater(second.metric("weir_srt_ignored_total", "stray"), 0, "its old packets came there")
 
 
-class WebRtc(scene.SceneTest):
+class WithWebRtc(scene.SceneTest):
     def origin(self, name="webrtc-origin"):
         port = free_port()
         words = ["/usr/bin/python3", os.path.join(HERE, "support/webrtc_origin.py"), port]
@@ -158,8 +161,11 @@ class WebRtc(scene.SceneTest):
         url = f"http://127.0.0.1:{port}/live/{stream}/{verb}"
         return Client(self.scene, f"{mode}-{stream}", mode, url, **options)
 
+
+class WebRtc(WithWebRtc):
     def over(self, before, behind, frames=100):
-        """A publisher and a viewer through both networks; to the proxy's last packet nothing is missing."""
+        """A publisher and a viewer through both networks; to the proxy's last packet nothing is missing. Sound and
+        pictures are counted together: aiortc does not ask for another keyframe when its first one is lost."""
         port, _ = self.origin()
         far = ImpairedSignalling(self.scene, port, seed=2, **behind)
         node = self.proxy({"o": {"http": far.http}})
@@ -167,8 +173,7 @@ class WebRtc(scene.SceneTest):
         publisher = self.client("publish", near.http)
         wait_until(lambda: publisher.seen()["state"] == "connected", publisher.seen, 40 * SLOWNESS)
         viewer = self.client("play", near.http)
-        wait_until(lambda: viewer.frames("audio") > frames, viewer.seen, 40 * SLOWNESS)
-        wait_until(lambda: viewer.frames("video") > 5, viewer.seen, 40 * SLOWNESS)
+        wait_until(lambda: sum(viewer.seen()["frames"].values()) > frames, viewer.seen, 40 * SLOWNESS)
         self.assertEqual(("connected", "connected"), (publisher.seen()["state"], viewer.seen()["state"]))
         for client in (viewer, publisher):
             client.stop()
@@ -200,14 +205,14 @@ class WebRtc(scene.SceneTest):
         return counts()
 
     def test_a_session_lives_over_a_bad_network_on_both_sides(self):
-        counts = self.over({**BAD, "corrupt": 0.01}, BAD)
+        counts = self.over({**BAD, "corrupt": CORRUPT}, BAD)
         self.assertGreater(counts["refused by it"], 0, "corrupted checks")
 
     def test_a_session_lives_over_the_worst_network(self):
-        self.over(WORST, {})
+        self.over({**WORST, "corrupt": CORRUPT}, {})
 
 
-class HungOrigin(WebRtc):
+class HungOrigin(WithWebRtc):
     def test_streams_of_other_origins_do_not_notice(self):
         """SRT, WebRTC and RTMP in flight at both of two origins; one of them stops."""
         sides = []
@@ -229,7 +234,7 @@ class HungOrigin(WebRtc):
             caller(f"#!::r=live/s{i},m=publish")
             if all("publish live/" in side[0].log() for side in sides):
                 break
-        publishing = i + 1
+        publishing = i + 1  # streams
         holds = lambda side, i: f"publish live/s{i}\n" in side[0].log()
         wait_until(
             lambda: sum(holds(side, i) for side in sides for i in range(publishing)) == publishing, "all publish"
