@@ -345,6 +345,24 @@ class Control(scene.SceneTest):
         wait_until(lambda: viewer.seen()["gap"] > 2, lambda: viewer.seen(), 10 * SLOWNESS)
         self.assertEqual(3, len(clients(node)))
 
+    def test_a_relayed_viewer_that_can_is_told_to_reconnect_at_the_end_of_a_drain(self):
+        origin = Origin(self.scene)
+        upstreams = {"origin": {"rtmp": origin.rtmp}}
+        node = Weir(self.scene, "proxy", upstreams=upstreams, options={"shutdown.grace": "1s"})
+        media.publish(self.scene, media.encode_clip(self.scene, seconds=4), node.rtmp_url("a"))
+        wait_until(lambda: "a" in origin.published(), "the stream is published")
+        plain = RtmpViewer("127.0.0.1", node.rtmp, "live", "a")
+        modern = RtmpViewer("127.0.0.1", node.rtmp, "live", "a", connect={"capsEx": 1})
+        Crowd(self.scene).add(plain, modern)
+        self.playing(plain, modern)
+        self.assertEqual(200, call(node, "POST", "drain")[0])
+        self.assertEqual(0, node.process.wait(10 * SLOWNESS))
+        wait_until(lambda: plain.closed and modern.closed, "both have ended")
+        self.assertEqual("NetConnection.Connect.ReconnectRequest", modern.status)
+        self.assertNotIn("NetConnection.Connect.ReconnectRequest", plain.client.codes)
+        for viewer in (plain, modern):
+            self.assertIsNone(viewer.error, viewer.describe())
+
     def test_clients_of_every_protocol_go_on_through_a_drain_and_hear_its_end(self):
         self.every_protocol({"shutdown.grace": "3s"})
         self.assertEqual(200, call(self.proxy, "POST", "drain")[0])

@@ -1,7 +1,7 @@
 """What a stranger may send to the UDP ports: one packet, or millions. Nothing may end, grow, or cost a stream that
 plays through the same port a single packet.
 
-WEIR_FLOOD_PACKETS says how many millions to send to each port; here it is a few hundred thousand.
+WEIR_FLOOD_PACKETS is how many a flood sends to each port, half a million unless told.
 """
 
 import os
@@ -43,7 +43,7 @@ def stream_id(text, words=None):
 
 
 def bad_stun():
-    """Messages that lie about themselves, from 21 bytes on; what each does stands behind it."""
+    """Messages that lie about themselves, by what is wrong with each."""
     name = attribute(bare_webrtc.USERNAME, b"remote:local")
     return {
         "a length of 1 in 21 bytes": stun(b"\0", size=1),
@@ -181,7 +181,7 @@ class HostileToWebRtc(Hostile):
         ]
         self.flood(self.proxy, templates, victim.check())
         self.assertGreater(self.dropped("malformed"), PACKETS // 20)
-        self.assertGreater(self.dropped("unbound"), PACKETS // 20)
+        self.assertGreater(self.dropped("unbound"), PACKETS // 100)
         self.assertGreater(self.dropped("unsigned"), PACKETS // 2000)
         self.unharmed()
 

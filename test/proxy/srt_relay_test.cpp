@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/sessions.h"
 #include "test/support/quiet_log.h"
 #include "test/support/srt_rig.h"
 
@@ -38,6 +39,7 @@ Task<void> play(Loop& loop, Body body, std::size_t per_address) {
 void run_scene(Body body, std::size_t per_address = 0) {
   const QuietLog quiet;
   Loop loop;
+  const Sessions sessions(loop);
   test::run(loop, play(loop, body, per_address));
 }
 
@@ -198,6 +200,25 @@ TEST_CASE("the end that one side says is told to the other", "[srt_relay]") {
   });
 }
 
+TEST_CASE("a session is listed, and both sides are told when it is ended from here",
+          "[srt_relay]") {
+  run_scene([](Loop&, Scene& scene) -> Task<void> {
+    co_await scene.rig.join(*scene.client, *scene.first);
+    scene.first->answer(srt_data(kClientId));
+    co_await scene.client->hear();
+    Sessions& listed = *Sessions::current();
+    REQUIRE(listed.size() == 1);
+    const SessionState state = listed.list(0, 1).front();
+    CHECK(state.facts.protocol == "srt");
+    CHECK(state.traffic.sent == srt_data(kClientId).size());
+    CHECK(listed.end(state.id, {Errc::Cancelled, "kicked"}));
+    for (SrtEnd* side : {scene.client.get(), scene.first.get()}) {
+      const ByteBuffer said = co_await side->hear();
+      CHECK(srt::control_type(said) == srt::ControlType::Shutdown);
+    }
+  });
+}
+
 TEST_CASE("nobody ends a session from another address", "[srt_relay]") {
   run_scene([](Loop& loop, Scene& scene) -> Task<void> {
     co_await scene.rig.join(*scene.client, *scene.first);
@@ -241,6 +262,7 @@ TEST_CASE("a client whose packets come to another loop goes on, and can end its 
       CHECK(up.size() == 100 + i);
     }
     CHECK(scene.rig.metrics.strays.value() == 0);
+    CHECK(Sessions::current()->list(0, 1).front().traffic.received == 1045);
     scene.client->socket.send(there, srt::shutdown_packet(kOriginId));
     auto end = co_await scene.first->hear();
     CHECK(srt::control_type(end) == srt::ControlType::Shutdown);

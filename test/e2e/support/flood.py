@@ -91,7 +91,7 @@ class _Batch:
                 size = len(packet)
             memory[at : at + size] = packet
             for _ in range(1 + random_bits(2) if size else 0):
-                memory[at + random_bits(11) % size] = random_bits(8)
+                memory[at + random_bits(11) % size] ^= 1 + random_bits(8) % 255
             if random_bits(4) == 0:  # cut short, or with what was in the slot before
                 size = random_bits(11) % LONGEST
             self.pieces[i].size = size

@@ -13,6 +13,10 @@ import selectors
 import socket
 import threading
 
+BAD = {"loss": 0.05, "double": 0.05, "swap": 0.05}
+# Nothing of SRT that is to arrive is corrupted: libsrt itself ends a connection over a corrupted loss report.
+WORST = {"loss": 0.2, "double": 0.1, "swap": 0.25}
+
 
 class Impaired:
     def __init__(self, scene, port, host="127.0.0.1", loss=0.0, double=0.0, swap=0.0, corrupt=0.0, seed=1):
