@@ -11,6 +11,7 @@
 
 #include "common/command_line.h"
 #include "common/config.h"
+#include "common/config_report.h"
 #include "common/departure.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -23,6 +24,7 @@
 #include "proxy/proxy_setup.h"
 #include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
+#include "proxy/top.h"
 #include "proxy/webrtc_shared_store.h"
 
 namespace {
@@ -141,6 +143,19 @@ std::size_t worker_count(const Config& config) {
                     : std::max(1U, std::thread::hardware_concurrency());
 }
 
+// The node that a configuration means, unless a URL names another.
+TopOptions top_options(const CommandLine& line) {
+  const Config config = load(line);
+  TopOptions options{.token = line.top_token.value_or(config.text("api.token")),
+                     .once = line.top_once,
+                     .sort = *top_sort_named(line.top_sort)};
+  if (line.top_url)
+    options.url = *line.top_url;
+  else if (const auto system = config.listen("listen.system"))
+    options.url = "http://" + shown(*system);
+  return options;
+}
+
 int run(const Config& config) {
   Departure departure;
   std::signal(SIGPIPE, SIG_IGN);
@@ -254,6 +269,10 @@ int main(int argc, char** argv) {
       case CommandLine::Verb::PrintConfig: std::fputs(load(line).print().c_str(), stdout); return 0;
       case CommandLine::Verb::CheckConfig: load(line); return 0;
       case CommandLine::Verb::Demo: return run_demo(line);
+      case CommandLine::Verb::Top: return run_top(top_options(line));
+      case CommandLine::Verb::Check:
+        std::fputs(report_of(load(line), ThisMachine::look()).text().c_str(), stdout);
+        return 0;
       case CommandLine::Verb::Run: return run(load(line));
     }
   } catch (const std::exception& mistake) {

@@ -64,6 +64,14 @@ class Config {
 
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name
 
+  struct Change {
+    std::string key;
+    std::string value;  // of a secret: "(not shown)"
+    std::string where;
+  };
+  // What somebody has set, but for upstreams.
+  std::vector<Change> changes() const;
+
   // Every effective value with where it came from, readable as a configuration file; secrets left
   // out.
   std::string print() const;
