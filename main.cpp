@@ -12,6 +12,7 @@
 #include "common/access_log.h"
 #include "common/command_line.h"
 #include "common/config.h"
+#include "common/config_report.h"
 #include "common/departure.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -25,6 +26,7 @@
 #include "proxy/routing_setup.h"
 #include "proxy/stream_metrics.h"
 #include "proxy/system_apis.h"
+#include "proxy/top.h"
 #include "proxy/upgrade.h"
 #include "proxy/webrtc_shared_store.h"
 
@@ -142,6 +144,19 @@ std::size_t worker_count(const Config& config) {
 OpenPorts all_of(OpenPorts some, OpenPorts others) {
   some.merge(others);
   return some;
+}
+
+// The node that a configuration means, unless a URL names another.
+TopOptions top_options(const CommandLine& line) {
+  const Config config = load(line);
+  TopOptions options{.token = line.top_token.value_or(config.text("api.token")),
+                     .once = line.top_once,
+                     .sort = *top_sort_named(line.top_sort)};
+  if (line.top_url)
+    options.url = *line.top_url;
+  else if (const auto system = config.listen("listen.system"))
+    options.url = "http://" + shown(*system);
+  return options;
 }
 
 // `before` is the process whose place this one takes; null: nobody's.
@@ -323,6 +338,10 @@ int main(int argc, char** argv) {
       case CommandLine::Verb::CheckConfig: load(line); return 0;
       case CommandLine::Verb::Demo: return run_demo(line);
       case CommandLine::Verb::Run: return run(line, {argv, argv + argc});
+      case CommandLine::Verb::Top: return run_top(top_options(line));
+      case CommandLine::Verb::Check:
+        std::fputs(report_of(load(line), ThisMachine::look()).text().c_str(), stdout);
+        return 0;
     }
   } catch (const std::exception& mistake) {
     std::fprintf(stderr, "weir: %s\n", mistake.what());

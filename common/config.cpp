@@ -251,6 +251,18 @@ std::vector<std::string> Config::differences(const Config& other) const {
   return {keys.begin(), keys.end()};
 }
 
+std::vector<Config::Change> Config::changes() const {
+  std::vector<Change> changes;
+  for (const Option& option : options()) {
+    if (option.is_pattern()) continue;
+    const Entry& set = entry(option.key);
+    if (set.where == "default") continue;
+    const bool hidden = option.kind == Kind::Secret && !set.value.empty();
+    changes.push_back({std::string(option.key), hidden ? "(not shown)" : set.value, set.where});
+  }
+  return changes;
+}
+
 std::string Config::print() const {
   std::string out;
   for (const Section& section : sections()) {

@@ -68,6 +68,13 @@ class Config {
   std::vector<std::string> differences(const Config& other) const;
   // Takes the value of `key`, which is no upstream's, from there.
   void adopt(const std::string& key, const Config& from) { entries_[key] = from.entry(key); }
+  struct Change {
+    std::string key;
+    std::string value;  // of a secret: "(not shown)"
+    std::string where;
+  };
+  // What somebody has set, but for upstreams.
+  std::vector<Change> changes() const;
 
   // Every effective value with where it came from, readable as a configuration file; secrets left
   // out.
