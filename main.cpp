@@ -20,6 +20,7 @@
 #include "edge/edge_setup.h"
 #include "proxy/cluster_client.h"
 #include "proxy/proxy_setup.h"
+#include "proxy/public_api_node.h"
 #include "proxy/routing_setup.h"
 #include "proxy/system_api.h"
 #include "proxy/webrtc_shared_store.h"
@@ -88,43 +89,44 @@ ControlView::Options control_options(const Config& config, const NodeState& not_
           }};
 }
 
-std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
-                                                  Metrics& metrics, LoopGroup& loops,
-                                                  Routing& routing, const NodeState& state,
-                                                  ControlHandlers reading, ControlHandlers all) {
-  SystemPages::Handlers handlers;
-  handlers.metrics = [&metrics] { return metrics.text(); };
-  handlers.unwell = [&loops] {
-    return loops.answer(kAnswer) ? std::vector<std::string>{}
-                                 : std::vector<std::string>{"a loop does not answer"};
-  };
-  handlers.not_ready = [&state] {
-    const char* reason = state;
-    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
-  };
-  SystemApi::Options options;
-  options.allow = config.networks("system.allow");
-  options.token = config.text("api.token");
-  options.identity = {.server = node,
-                      .service = random_id(),
-                      .pid = std::to_string(::getpid()),
-                      .version = WEIR_VERSION};
-  std::vector<std::unique_ptr<SystemApi>> apis;
-  auto open = [&](const std::string& option) {
-    const auto endpoint = config.listen(option);
-    if (!endpoint) return;
-    options.option = option;
-    options.listen = *endpoint;
-    apis.push_back(std::make_unique<SystemApi>(options, handlers));
-  };
-  handlers.control = std::move(reading);
-  open("listen.api");
+// What anybody may see.
+SystemPages::Handlers public_handlers(Metrics& metrics, LoopGroup& loops, const NodeState& state,
+                                      ControlView& view) {
+  return {.metrics = [&metrics] { return metrics.text(); },
+          .unwell =
+              [&loops] {
+                return loops.answer(kAnswer) ? std::vector<std::string>{}
+                                             : std::vector<std::string>{"a loop does not answer"};
+              },
+          .not_ready =
+              [&state] {
+                const char* reason = state;
+                return reason != nullptr ? std::vector<std::string>{reason}
+                                         : std::vector<std::string>{};
+              },
+          .control = ControlHandlers::reading(view)};
+}
+
+SystemPages public_pages(const Config& config, const NodeIdentity& identity,
+                         SystemPages::Handlers handlers) {
+  return {identity, config.networks("system.allow"), std::move(handlers), config.text("api.token")};
+}
+
+std::unique_ptr<SystemApi> open_system(const Config& config, const NodeIdentity& identity,
+                                       SystemPages::Handlers handlers, ControlHandlers all,
+                                       Routing& routing) {
+  const auto endpoint = config.listen("listen.system");
+  if (!endpoint) return nullptr;
   handlers.control = std::move(all);
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
-  open("listen.system");
-  return apis;
+  SystemApi::Options options;
+  options.listen = *endpoint;
+  options.allow = config.networks("system.allow");
+  options.token = config.text("api.token");
+  options.identity = identity;
+  return std::make_unique<SystemApi>(options, std::move(handlers));
 }
 
 // What the edge holds; a proxy does not look into streams.
@@ -179,8 +181,13 @@ int run(const Config& config) {
   ControlView control(loops, routing, control_options(config, not_ready));
   ControlHandlers all = ControlHandlers::all(control);
   all.drain = [&departure] { departure.ask(); };
-  auto apis = open_apis(config, node, metrics, loops, routing, not_ready,
-                        ControlHandlers::reading(control), std::move(all));
+  const NodeIdentity identity{.server = node,
+                              .service = random_id(),
+                              .pid = std::to_string(::getpid()),
+                              .version = WEIR_VERSION};
+  const auto handlers = public_handlers(metrics, loops, not_ready, control);
+  auto desk = std::make_unique<SystemDesk>(public_pages(config, identity, handlers));
+  auto system = open_system(config, identity, handlers, std::move(all), routing);
 
   loops.start();
   SessionDirectory sessions(loops);
@@ -200,6 +207,10 @@ int run(const Config& config) {
     proxy_node =
         std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);
   }
+  auto api = std::make_unique<PublicApiNode>(
+      loops, ports.api, *desk, public_api_options_of(config),
+      static_cast<std::size_t>(config.integer("limits.per_address")),
+      [&](const Loop& loop) { return proxy_node ? proxy_node->signalling(loop) : std::nullopt; });
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
   not_ready = nullptr;
   print_welcome(config, ports);
@@ -214,17 +225,20 @@ int run(const Config& config) {
   const auto force = Clock::now() + config.duration("shutdown.force");
   if (edge_node) edge_node->stop_accepting();
   if (proxy_node) proxy_node->stop_accepting();
+  api->stop_signalling();
   sessions.drain();
   if (why != Departure::Reason::Interrupt)
     departure.linger(config.duration("shutdown.grace"),
                      [&admission] { return admission.connections() == 0; });
-  apis.clear();
+  system.reset();
   const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
   const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));
   if (!all_ended) {
     log::error("some sessions did not end in time");
     std::_Exit(1);
   }
+  api.reset();
+  desk.reset();
   edge_node.reset();
   proxy_node.reset();
   return 0;

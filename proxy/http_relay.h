@@ -66,6 +66,9 @@ class HttpRelay {
     whip_.emplace(loop_, routing_, resolver_, directory, options);
   }
 
+  // None before offer_webrtc().
+  const std::optional<WhipExchange::Context>& webrtc() const { return whip_; }
+
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
   // For those who ask the same origins for themselves.
@@ -75,9 +78,6 @@ class HttpRelay {
 
  private:
   friend class HttpExchange;
-
-  enum class Went { On, Closed, NotTaken };
-  Task<Went> signal(http::ServerConnection& client, http::Request& request);
 
   Loop& loop_;
   Routing& routing_;

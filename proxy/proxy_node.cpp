@@ -98,6 +98,10 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
   loops[0].post([this, &loops] { loops[0].spawn(webrtc_.run(loops[0])); });
 }
 
+std::optional<WhipExchange::Context> ProxyNode::signalling(const Loop& loop) const {
+  return per_loop_[static_cast<std::size_t>(loop.index())]->http_relay.webrtc();
+}
+
 void ProxyNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];

@@ -20,7 +20,8 @@ ProxyNode::Ports open_ports(const Config& config, std::size_t workers) {
                          .rtsp = {},
                          .srt = {},
                          .webrtc_udp = {},
-                         .webrtc_tcp = {}};
+                         .webrtc_tcp = {},
+                         .api = open_tcp("listen.api", config.listen("listen.api"), workers)};
   if (config.text("role") != "proxy") return ports;
   ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
   ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);
@@ -84,6 +85,13 @@ ProxyNode::Options proxy_options_of(const Config& config, const std::string& nod
   options.srt = {.dial = dial_options_of(config),
                  .idle = config.duration("srt.idle_timeout"),
                  .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
+  return options;
+}
+
+PublicApi::Options public_api_options_of(const Config& config) {
+  PublicApi::Options options;
+  options.times.head = config.duration("http.head_timeout");
+  options.limits.head = config.size("http.max_head");
   return options;
 }
 

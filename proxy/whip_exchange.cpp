@@ -273,4 +273,19 @@ Task<bool> WhipExchange::send(std::string bytes) {
   co_return keep;
 }
 
+Task<Signalled> serve_signalling(WhipExchange::Context context, http::ServerConnection& client,
+                                 http::Request& request) {
+  auto whip = whip_request(request);
+  if (!whip) {
+    auto told = co_await client.respond(
+        problem_response(whip.error().status, whip.error().text, "", false));
+    if (told) co_await client.close_gently();
+    co_return Signalled::Closed;
+  }
+  if (!*whip) co_return Signalled::NotTaken;
+  WhipExchange exchange(context, client, std::move(request), std::move(**whip));
+  auto goes_on = co_await exchange.run();
+  co_return goes_on ? Signalled::On : Signalled::Closed;
+}
+
 }  // namespace weir
