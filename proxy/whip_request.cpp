@@ -82,6 +82,8 @@ http::Parsed<std::optional<WhipRequest>> whip_request(const http::Request& reque
     named.form = Form::Path;
   if (named.form == Form::None || (!post && !patch && !other)) return std::nullopt;
 
+  // A browser that asks whether it may has no stream to name; any origin can tell it.
+  if (named.form == Form::Json && !post) named = {Form::Path, target.path};
   WhipRequest whip{.stream_target = stream_target(named, target.query)};
   const auto wants = [&](std::string_view wanted, WhipRequest::Body body) {
     whip.body = body;

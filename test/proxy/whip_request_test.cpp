@@ -42,6 +42,13 @@ TEST_CASE("other requests are not signalling", "[whip]") {
   CHECK(*whip_request(request("DELETE", "/session/7?weir_o=a&weir_s=b")));
 }
 
+TEST_CASE("a browser may ask first, also where the stream stands in the body", "[whip]") {
+  const auto asked = whip_request(request("OPTIONS", "/rtc/v1/publish/"));
+  REQUIRE(*asked);
+  CHECK((**asked).body == WhipRequest::Body::None);
+  CHECK((**asked).stream_target == "/rtc/v1/publish/?");
+}
+
 TEST_CASE("a body of the wrong type is refused with 415", "[whip]") {
   CHECK(stream_of("/live/cam/whip", "text/plain") == "415");
   CHECK(stream_of("/live/cam/whip", "") == "415");
