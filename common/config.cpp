@@ -184,6 +184,10 @@ std::vector<Endpoint> Config::remotes(std::string_view key) const {
   return parse_endpoints(text(key)).value();
 }
 
+std::vector<Endpoint> Config::hosts(std::string_view key) const {
+  return parse_hosts(text(key)).value();
+}
+
 CidrList Config::networks(std::string_view key) const { return CidrList::parse(text(key)).value(); }
 
 std::vector<std::string> Config::upstream_names() const {

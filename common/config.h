@@ -58,6 +58,7 @@ class Config {
   std::optional<std::chrono::milliseconds> optional_duration(std::string_view key) const;
   std::optional<Endpoint> listen(std::string_view key) const;
   std::vector<Endpoint> remotes(std::string_view key) const;
+  std::vector<Endpoint> hosts(std::string_view key) const;  // port 0 where none is named
   CidrList networks(std::string_view key) const;
 
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name

@@ -48,6 +48,7 @@ class Routing {
   void confirmed(std::string key, std::string id);
   void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);
+  void served(std::string id);
 
   // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
   Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import threading
+import time
 import urllib.parse
 
 from support.scene import SLOWNESS, free_port, wait_until
@@ -47,7 +48,7 @@ class Page:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                owner.reports.append(json.loads(body))
+                owner.reports.append({"at": time.monotonic(), **json.loads(body)})
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(owner.order.encode())
