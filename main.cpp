@@ -103,29 +103,37 @@ std::unique_ptr<AccessLog> open_access_log(const Config& config, Metrics& metric
       AccessLog::Options{.path = path, .requests = config.boolean("access_log.requests")}, metrics);
 }
 
-SystemApis::Handlers api_handlers(Metrics& metrics, LoopGroup& loops, Routing& routing,
-                                  const NodeState& state, ControlHandlers reading,
-                                  ControlHandlers all, Console& console) {
-  SystemPages::Handlers handlers;
-  handlers.metrics = [&metrics] { return metrics.text(); };
-  handlers.unwell = [&loops] {
-    return loops.answer(kAnswer) ? std::vector<std::string>{}
-                                 : std::vector<std::string>{"a loop does not answer"};
-  };
-  handlers.not_ready = [&state] {
-    const char* reason = state;
-    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
-  };
-  SystemApis::Handlers by_option;
-  handlers.control = std::move(reading);
-  by_option["listen.api"] = handlers;
+// What anybody may see.
+SystemPages::Handlers public_handlers(Metrics& metrics, LoopGroup& loops, const NodeState& state,
+                                      ControlView& view) {
+  return {.metrics = [&metrics] { return metrics.text(); },
+          .unwell =
+              [&loops] {
+                return loops.answer(kAnswer) ? std::vector<std::string>{}
+                                             : std::vector<std::string>{"a loop does not answer"};
+              },
+          .not_ready =
+              [&state] {
+                const char* reason = state;
+                return reason != nullptr ? std::vector<std::string>{reason}
+                                         : std::vector<std::string>{};
+              },
+          .control = ControlHandlers::reading(view)};
+}
+
+SystemPages public_pages(const Config& config, const NodeIdentity& identity,
+                         SystemPages::Handlers handlers) {
+  return {identity, config.networks("system.allow"), std::move(handlers), config.text("api.token")};
+}
+
+SystemApis::Handlers system_handlers(SystemPages::Handlers handlers, ControlHandlers all,
+                                     Console& console, Routing& routing) {
   handlers.control = std::move(all);
   console.join(handlers);
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
-  by_option["listen.system"] = std::move(handlers);
-  return by_option;
+  return {{"listen.system", std::move(handlers)}};
 }
 
 NodeIdentity identity_of(const std::string& node) {
@@ -226,9 +234,9 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   all.reload = [&] { return departure.ask_main(read_again, kReload); };
   const NodeIdentity identity = identity_of(node);
   std::optional<Console> console(std::in_place, config, identity, control);
-  SystemApis apis(identity,
-                  api_handlers(metrics, loops, routing, not_ready,
-                               ControlHandlers::reading(control), std::move(all), *console),
+  const auto anybody = public_handlers(metrics, loops, not_ready, control);
+  std::optional<SystemDesk> desk(std::in_place, public_pages(config, identity, anybody));
+  SystemApis apis(identity, system_handlers(anybody, std::move(all), *console, routing),
                   console->events(), config, known);
 
   loops.start();
@@ -245,6 +253,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
                                          .routing = routing,
                                          .admission = admission,
                                          .metrics = metrics,
+                                         .desk = *desk,
                                          .files = files ? &*files : nullptr,
                                          .webrtc_store = webrtc_store ? &*webrtc_store : nullptr},
                            config, ports, opener.keep());
@@ -259,11 +268,17 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   close_others(known, ports_of_all());
   // Whatever else takes a changed configuration up is added here.
   for (auto& part : {role->part(), apis.part(), limits_part(admission)}) reload.add(part);
+  reload.add([&](const Config&, const Config& after) -> Reload::Commit {
+    return [&desk, pages = public_pages(after, identity, anybody)]() mutable {
+      desk->change(std::move(pages));
+    };
+  });
   departure.on(SIGHUP, [&] { static_cast<void>(read_again()); });
   not_ready = nullptr;
   if (!before) print_welcome(config, ports);
-  log::info("ready",
-            {{"node", node}, {"role", config.text("role")}, {"workers", workers}, {"pid", ::getpid()}});
+  log::info(
+      "ready",
+      {{"node", node}, {"role", config.text("role")}, {"workers", workers}, {"pid", ::getpid()}});
 
   if (before) {
     before->ready();
@@ -290,6 +305,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const auto force = Clock::now() + longest;
   if (upgraded) {
     apis.stop_accepting();
+    role->stop_answering();
   } else {
     routing.leave();
     systemd.stopping(longest + kUnwind);
@@ -308,6 +324,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
     std::_Exit(1);
   }
   role.reset();
+  desk.reset();
   return 0;
 }
 

@@ -192,6 +192,10 @@ std::vector<Endpoint> Config::remotes(std::string_view key) const {
   return parse_endpoints(text(key)).value();
 }
 
+std::vector<Endpoint> Config::hosts(std::string_view key) const {
+  return parse_hosts(text(key)).value();
+}
+
 CidrList Config::networks(std::string_view key) const { return CidrList::parse(text(key)).value(); }
 
 std::vector<std::string> Config::upstream_names() const {
@@ -247,7 +251,8 @@ std::vector<std::string> Config::differences(const Config& other) const {
   std::set<std::string> keys;
   for (const auto* config : {this, &other})
     for (const auto& [key, entry] : config->entries_) keys.insert(key);
-  std::erase_if(keys, [&](const std::string& key) { return value(*this, key) == value(other, key); });
+  std::erase_if(keys,
+                [&](const std::string& key) { return value(*this, key) == value(other, key); });
   return {keys.begin(), keys.end()};
 }
 

@@ -60,6 +60,7 @@ class Config {
   // Those that are on, as they are written: "listen.http" -> "127.0.0.1:8080".
   std::map<std::string, std::string> listeners() const;
   std::vector<Endpoint> remotes(std::string_view key) const;
+  std::vector<Endpoint> hosts(std::string_view key) const;  // port 0 where none is named
   CidrList networks(std::string_view key) const;
 
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name

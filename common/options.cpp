@@ -57,7 +57,9 @@ constexpr Option kOptions[] = {
     {"listen.rtmp", Kind::Listen, "1935", "", "RTMP, over TCP.", "PROXY_RTMP_SERVER"},
     {"listen.http", Kind::Listen, "8080", "", "HTTP-FLV and everything else over HTTP.",
      "PROXY_HTTP_SERVER"},
-    {"listen.api", Kind::Listen, "1985", "", "HTTP API that changes nothing, health, metrics.",
+    {"listen.api", Kind::Listen, "1985", "",
+     "HTTP API that changes nothing, health, metrics; on a proxy WebRTC signalling (WHIP, WHEP), "
+     "where clients of SRS look for it.",
      "PROXY_HTTP_API"},
     {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP and TCP.",
      "PROXY_WEBRTC_SERVER"},
@@ -167,7 +169,7 @@ constexpr Option kOptions[] = {
     {"redis.timeout", Kind::Duration, "50ms", "1ms..10s",
      "The longest that a request waits for it; then it is routed without."},
 
-    {"webrtc.candidates", Kind::Text, "", "",
+    {"webrtc.candidates", Kind::Hosts, "", "",
      "Where clients send media: addresses or names, each with :port where another is forwarded to "
      "listen.webrtc, separated by commas. Empty: the addresses of this host.",
      "", Roles::Proxy},

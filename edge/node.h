@@ -12,6 +12,7 @@
 #include "edge/edge_node.h"
 #include "proxy/control_view.h"
 #include "proxy/proxy_setup.h"
+#include "proxy/public_api_node.h"
 
 namespace weir {
 
@@ -23,6 +24,7 @@ class Node {
     Routing& routing;
     Admission& admission;
     Metrics& metrics;
+    SystemDesk& desk;
     const http::StaticFiles* files = nullptr;
     WebrtcStore* webrtc_store = nullptr;
   };
@@ -35,16 +37,20 @@ class Node {
   const OpenPorts& ports() const { return open_; }
   // What an edge holds; null for a proxy, which does not look into streams.
   ControlView::Streams streams();
-  // Takes no more clients. Those who are here go on.
+  // Takes no more clients. Those who are here go on, and listen.api tells why.
   void stop_accepting();
+  // Another process answers at listen.api from here on.
+  void stop_answering();
 
  private:
+  void open_api(const Config& config, const ProxyNode::Ports& ports);
   Reload::Commit prepare(const Config& after);
 
   const Context context_;
   OpenPorts open_;
   std::unique_ptr<EdgeNode> edge_;
   std::unique_ptr<ProxyNode> proxy_;
+  std::unique_ptr<PublicApiNode> api_;
 };
 
 // Connections in all and of one address, as limits.* say; and the log's level.

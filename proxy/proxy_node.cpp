@@ -57,8 +57,8 @@ struct ProxyNode::PerLoop {
       if (descriptors == ports.*port) return;
       close(listener);
       if (descriptors.empty()) return;
-      listener = serve_clients(loop, descriptors[index], node.admission_,
-                               std::bind_front(session, this));
+      listener =
+          serve_clients(loop, descriptors[index], node.admission_, std::bind_front(session, this));
     };
     serve(rtmp, &Ports::rtmp, &PerLoop::serve_rtmp);
     serve(http, &Ports::http, &PerLoop::serve_http);
@@ -142,10 +142,13 @@ void ProxyNode::apply(Options options, const Ports& ports) {
   });
 }
 
+std::optional<WhipExchange::Context> ProxyNode::signalling(const Loop& loop) const {
+  return per_loop_[static_cast<std::size_t>(loop.index())]->http_relay.webrtc();
+}
+
 void ProxyNode::stop_accepting() {
-  loops_.on_each([this](Loop& loop) {
-    per_loop_[static_cast<std::size_t>(loop.index())]->stop_accepting();
-  });
+  loops_.on_each(
+      [this](Loop& loop) { per_loop_[static_cast<std::size_t>(loop.index())]->stop_accepting(); });
 }
 
 ProxyNode::~ProxyNode() {

@@ -145,6 +145,10 @@ void Routing::succeeded(std::string id) {
   home_.post([this, id = std::move(id)] { router_.succeeded(id, home_.now()); });
 }
 
+void Routing::served(std::string id) {
+  home_.post([this, id = std::move(id)] { router_.served(id); });
+}
+
 Result<void> Routing::heartbeat_from_outside(Registration registration, milliseconds patience) {
   auto heard = run_at_home(
       [this, registration = std::move(registration)] {

@@ -54,6 +54,7 @@ class Routing {
     connects_[static_cast<std::size_t>(protocol)]->Observe(
         std::chrono::duration<double>(took).count());
   }
+  void served(std::string id);
 
   // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
   Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);

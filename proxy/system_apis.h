@@ -38,7 +38,8 @@ class SystemApis {
   using Apis = std::map<std::string, std::unique_ptr<SystemApi>>;
 
   Reload::Commit prepare(const Config& before, const Config& after);
-  std::unique_ptr<SystemApi> make(const std::string& option, const Config& config, int socket) const;
+  std::unique_ptr<SystemApi> make(const std::string& option, const Config& config,
+                                  int socket) const;
 
   const SystemApi::Identity identity_;
   const Handlers handlers_;

@@ -17,6 +17,7 @@
 #include <cstdlib>
 
 #include "common/config_sources.h"
+#include "common/config_value.h"
 
 namespace weir {
 namespace {

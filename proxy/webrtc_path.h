@@ -71,6 +71,8 @@ class WebrtcPath : private UdpHandler {
   bool take(ByteView packet);
   // A check that is_check_of() the entry's session.
   void take_check(ByteView packet);
+  // Makes the origin use this path, without waiting for the client's next check.
+  void introduce();
 
   // Silent, ended, given up by the origin, or without a check after a DTLS close.
   bool over(Clock::time_point now) const;
@@ -84,6 +86,9 @@ class WebrtcPath : private UdpHandler {
  private:
   void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
   void refused() override;
+  void hear_origin();
+  void tell_silent();
+  bool is_answer_to_us(ByteView packet) const;
   void relay(ByteView packet);
   void list_client();
   void try_next_address();
@@ -99,7 +104,11 @@ class WebrtcPath : private UdpHandler {
   std::size_t address_ = 0;  // of session.media
   int unanswered_ = 0;       // checks, until the origin's first packet
   bool heard_origin_ = false;
+  bool told_silent_ = false;
+  std::optional<stun::Transaction> introduction_;  // the last of ours, until the origin is heard
+  Clock::time_point introduced_{};
   int refusals_ = 0;  // in a row
+  Clock::time_point begun_;
   Clock::time_point checked_;
   std::optional<Clock::time_point> goodbye_;  // since the last check
 };

@@ -74,4 +74,11 @@ class WhipExchange {
   UpstreamPtr upstream_;
 };
 
+// What became of a request and its connection.
+enum class Signalled : std::uint8_t { NotTaken, On, Closed };
+
+// Serves a request that is WebRTC signalling, and leaves any other as it is.
+Task<Signalled> serve_signalling(WhipExchange::Context context, http::ServerConnection& client,
+                                 http::Request& request);
+
 }  // namespace weir
