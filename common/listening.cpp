@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "common/introduction.h"
 #include "common/io/udp_socket.h"
 #include "common/log.h"
 

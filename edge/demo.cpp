@@ -118,8 +118,8 @@ class Demo {
   }
 
   void start_edge(const Words& more) {
-    Words words{"/proc/self/exe", "--role=edge", "--set", "log.level=warn", "--set",
-                "node.id=edge"};
+    Words words{"/proc/self/exe", "--role=edge", "--set",
+                "log.level=warn", "--set",       "node.id=edge"};
     if (line_.config_file) words.push_back("--config=" + *line_.config_file);
     for (const auto& each : line_.overrides) words.insert(words.end(), {"--set", each});
     words.insert(words.end(), more.begin(), more.end());

@@ -8,11 +8,11 @@
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/ServerSocketImpl.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
 #include <Poco/Net/TCPServerDispatcher.h>
 #include <Poco/ThreadPool.h>
-#include <Poco/Net/ServerSocketImpl.h>
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/eventfd.h>
@@ -102,19 +102,19 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
     try {
       visit_.answering();
       answer = pages_->answer({.method = request.getMethod(),
-                              .target = request.getURI(),
-                              .sender = request.clientAddress().host().toString(),
-                              .authorization = request.get("Authorization", ""),
-                              .host = request.get("Host", ""),
-                              .origin = request.get("Origin", ""),
-                              .if_none_match = request.get("If-None-Match", "")},
-                             [&] {
-                               visit_.reading();
-                               body_read = true;
-                               auto body = read_body(request);
-                               visit_.answering();
-                               return body;
-                             });
+                               .target = request.getURI(),
+                               .sender = request.clientAddress().host().toString(),
+                               .authorization = request.get("Authorization", ""),
+                               .host = request.get("Host", ""),
+                               .origin = request.get("Origin", ""),
+                               .if_none_match = request.get("If-None-Match", "")},
+                              [&] {
+                                visit_.reading();
+                                body_read = true;
+                                auto body = read_body(request);
+                                visit_.answering();
+                                return body;
+                              });
     } catch (const std::exception&) {
       answer = refusal(500, "internal error");
     }

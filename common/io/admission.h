@@ -10,9 +10,21 @@
 #include <mutex>
 #include <string>
 
-#include "common/io/introduction.h"
+#include "common/endpoint.h"
+#include "common/io/address.h"
+#include "common/io/loop.h"
 
 namespace weir {
+
+// Load balancers, that say whom their connections are for: common/introduction.h.
+struct Introductions {
+  CidrList from = {};  // empty: nobody introduces anybody
+  milliseconds patience{5000};
+
+  bool expected_of(const Address& peer) const {
+    return !from.empty() && from.contains(peer.host());
+  }
+};
 
 class Admission {
  public:

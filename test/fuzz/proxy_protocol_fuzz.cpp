@@ -1,7 +1,7 @@
 // Any bytes as a PROXY header: the verdict does not depend on how they are cut, and who is named
 // can be written again.
 #include "common/check.h"
-#include "common/wire/proxy_protocol.h"
+#include "common/proxy_protocol.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace weir;

@@ -1,9 +1,9 @@
-#include "common/io/introduction.h"
+#include "common/introduction.h"
 
 #include <catch2/catch.hpp>
 
 #include "common/listening.h"
-#include "common/wire/proxy_protocol.h"
+#include "common/proxy_protocol.h"
 #include "test/support/loopback.h"
 
 using namespace weir;

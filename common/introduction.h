@@ -1,4 +1,4 @@
-// common/io/introduction.h
+// common/introduction.h
 // Connections that a load balancer makes for others: it says ahead of each one's own bytes whose it
 // is (the PROXY protocol), and from there on the socket's peer is that client.
 //
@@ -8,19 +8,9 @@
 // Threading: the socket's loop. Bounds: proxy_protocol::kMaxHeader, read where it lies in the kernel.
 #pragma once
 
-#include "common/endpoint.h"
 #include "common/io/socket.h"
 
 namespace weir {
-
-struct Introductions {
-  CidrList from = {};  // empty: nobody introduces anybody
-  milliseconds patience{5000};
-
-  bool expected_of(const Address& peer) const {
-    return !from.empty() && from.contains(peer.host());
-  }
-};
 
 // Reads the header and nothing behind it. Errors: Protocol, Limit, and those of Socket::peek.
 Task<Result<void>> introduce(Socket& socket, Deadline deadline);

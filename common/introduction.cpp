@@ -1,8 +1,8 @@
-#include "common/io/introduction.h"
+#include "common/introduction.h"
 
 #include <array>
 
-#include "common/wire/proxy_protocol.h"
+#include "common/proxy_protocol.h"
 
 namespace weir {
 

@@ -1,4 +1,4 @@
-#include "common/wire/proxy_protocol.h"
+#include "common/proxy_protocol.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-// common/wire/proxy_protocol.h
+// common/proxy_protocol.h
 // The PROXY protocol, versions 1 and 2 (haproxy.org, doc/proxy-protocol.txt): what a load balancer
 // sends ahead of a connection's own bytes to say whose connection it is.
 //
