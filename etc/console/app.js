@@ -123,6 +123,16 @@ function show(picture) {
   overview.show(picture.summary);
   streams.show(picture.streams, picture.streams_total);
   upstreams.show(picture.upstreams);
+  playLinked();
+}
+
+// #play=VHOST/APP/STREAM, or #play=APP/STREAM, plays a stream whether it is listed or not.
+function playLinked() {
+  const link = /^#play=(.+)$/.exec(location.hash);
+  if (!link) return;
+  history.replaceState(null, '', location.pathname);
+  const name = decodeURIComponent(link[1]);
+  player.open({ stream_key: name.split('/').length > 2 ? name : `__defaultVhost__/${name}` }, node);
 }
 
 // ------------------------------------------------------------------------------------- connection

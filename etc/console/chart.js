@@ -79,7 +79,7 @@ export class Chart {
     const inside = { width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
     const shown = this.#points.filter(point => point.at >= last - span);
     const most = Math.max(1, ...shown.flatMap(point => this.#series.map(each => point[each.key])));
-    const step = round(most / 3);
+    const step = Math.max(1, round(most / 3));
     const top = step * Math.ceil(most / step);
     const x = at => MARGIN.left + inside.width * (1 - (last - at) / span);
     const y = value => MARGIN.top + inside.height * (1 - value / top);
