@@ -153,9 +153,13 @@ class Reporter {
   void access() {
     const auto on = config_.listeners();
     std::vector<std::string> encrypted;
-    for (const char* option : {"listen.rtmps", "listen.https"})
-      if (on.contains(option)) encrypted.push_back(option);
+    for (const auto& [option, at] : on)
+      if (option.ends_with("rtmps") || option.ends_with("https")) encrypted.push_back(option);
     add("TLS", encrypted.empty() ? "off" : words(encrypted));
+    std::vector<std::string> rules;
+    for (const auto& change : config_.changes())
+      if (change.key.starts_with("access.")) rules.push_back(change.key);
+    add("who may", rules.empty() ? "anybody publishes and plays" : "as these say: " + words(rules));
     add("API", text("api.token").empty()
                    ? "read by whoever reaches it, changed from this machine alone"
                    : "for who has api.token");

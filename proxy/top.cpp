@@ -176,6 +176,26 @@ bool press(std::string_view key, TopScreen& screen, std::size_t streams) {
   return key != "q" && key != std::string_view(&kControlC, 1);
 }
 
+// Takes one key off the front: a letter, or a sequence such as ESC [ A.
+std::string_view take_key(std::string_view& keys) {
+  std::size_t size = 1;
+  if (keys.starts_with("\x1b[")) {
+    size = 2;
+    while (size < keys.size() && (keys[size] < '@' || keys[size] > '~')) ++size;
+    size = std::min(size + 1, keys.size());
+  }
+  const auto key = keys.substr(0, size);
+  keys.remove_prefix(size);
+  return key;
+}
+
+// False: one of them ends it.
+bool press_all(std::string_view keys, TopScreen& screen, std::size_t streams) {
+  while (!keys.empty())
+    if (!press(take_key(keys), screen, streams)) return false;
+  return true;
+}
+
 int print_once(Node& node, TopScreen screen) {
   const auto picture = node.picture();
   if (!picture) throw ConfigError(picture.error().text);
@@ -203,7 +223,7 @@ int run_top(const TopOptions& options) {
     Terminal::size(screen);
     Terminal::show(screen.lines(&shown));
     const auto keys = terminal.keys(due);
-    if (!keys.empty() && !press(keys, screen, shown.streams.size())) return 0;
+    if (!press_all(keys, screen, shown.streams.size())) return 0;
     if (g_signal != 0 && g_signal != SIGWINCH) return 0;
     g_signal = 0;
     if (Clock::now() < due) continue;

@@ -64,7 +64,7 @@ class Terminal:
         if not frames:
             return []
         lines = STYLE.sub("", frames[-1].split("\x1b[J")[0]).split("\r\n")
-        return [line.replace("\x1b[K", "") for line in lines]
+        return [line.replace("\x1b[K", "").rstrip("\r") for line in lines]
 
     def until(self, condition, what):
         wait_until(lambda: condition(self.screen()), lambda: f"{what}: {self.screen()}", WAIT)
@@ -159,8 +159,7 @@ class Top(WithWeir):
         terminal.until(lambda lines: order(lines) == ["live/alpha", "live/beta"], "by name")
         terminal.press("\x1b[B")
         terminal.until(lambda lines: order(lines) == ["live/beta"], "one further down")
-        terminal.press("k")
-        terminal.press("v")
+        terminal.press("\x1b[Av")
         terminal.until(lambda lines: order(lines) == ["live/beta", "live/alpha"], "by viewers again")
         terminal.resize(40, 12)
         screen = terminal.until(lambda lines: len(lines) == 12, "it follows the terminal's size")
