@@ -41,7 +41,8 @@ std::string header(const SystemAnswer& answer, std::string_view name) {
 
 SystemAnswer ask(const ConsoleFiles& files, std::string_view target,
                  std::string host = "node.example:12025", std::string tag = "") {
-  return files.answer({.method = "GET", .target = target, .host = host, .if_none_match = tag});
+  return files.answer(
+      {.method = "GET", .target = target, .sender = "::1", .host = host, .if_none_match = tag});
 }
 
 }  // namespace

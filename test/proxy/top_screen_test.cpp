@@ -43,13 +43,15 @@ TEST_CASE("top reads a node out of its answers", "[top]") {
 }
 
 TEST_CASE("top tells which answer was none", "[top]") {
-  CHECK(TopPicture::of("", kStreams, kUpstreams).error().text ==
-        "summaries: not the answer of a weir");
-  CHECK(TopPicture::of(kSummaries, "[]", kUpstreams).error().text ==
+  const auto trouble = [](const Result<TopPicture>& picture) {
+    return picture ? "none" : picture.error().text;
+  };
+  CHECK(trouble(TopPicture::of("", kStreams, kUpstreams)) == "summaries: not the answer of a weir");
+  CHECK(trouble(TopPicture::of(kSummaries, "[]", kUpstreams)) ==
         "streams: not the answer of a weir");
-  CHECK(TopPicture::of(kSummaries, kStreams, R"({"upstreams":[{"id":{}}]})").error().text ==
+  CHECK(trouble(TopPicture::of(kSummaries, kStreams, "{\"upstreams\"")) ==
         "upstreams: not the answer of a weir");
-  CHECK(TopPicture::of("{}", "{}", "{}"));
+  CHECK(trouble(TopPicture::of("{}", "{}", "{}")) == "none");
 }
 
 TEST_CASE("the screen has the node above its streams", "[top]") {
