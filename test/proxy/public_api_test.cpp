@@ -121,7 +121,7 @@ TEST_CASE("a connection carries one page after another, and signalling between t
     CHECK(heard.ends_with("weir_up 1\n"));
     // A body that no page reads is not the next request.
     auto ended = co_await rig.talk(
-        "POST /api/v1/versions HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
+        "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
         "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n    ");
     CHECK(has(ended, "HTTP/1.1 405 "));
     CHECK_FALSE(has(ended, "weir_up"));
