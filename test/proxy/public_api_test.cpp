@@ -104,6 +104,7 @@ TEST_CASE("pages are shown as the system API shows them", "[public_api][threads]
     auto nothing = co_await rig.ask("GET /live/cam.flv");
     CHECK(has(nothing, "HTTP/1.1 404 "));
     CHECK(rig.origin.connections == 0);
+    co_await end_all_others(on);
   });
 }
 
@@ -125,6 +126,7 @@ TEST_CASE("a connection carries one page after another, and signalling between t
         "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n    ");
     CHECK(has(ended, "HTTP/1.1 405 "));
     CHECK_FALSE(has(ended, "weir_up"));
+    co_await end_all_others(on);
   });
 }
 
@@ -148,6 +150,7 @@ TEST_CASE("an offer goes to the origin without addresses, and no more when the n
     CHECK(has(still, "HTTP/1.1 204 "));
     auto page = co_await rig.ask("GET /healthz");
     CHECK(has(page, "HTTP/1.1 200 "));
+    co_await end_all_others(on);
   });
 }
 
@@ -186,5 +189,6 @@ TEST_CASE("as many questions wait as may, and one more is refused at once",
       REQUIRE(slept);
     }
     CHECK(refused == 2);
+    co_await end_all_others(on);
   });
 }
