@@ -43,6 +43,9 @@ class ProxyNode {
   // REQUIRES: the loops run, and outlive this.
   ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
             Metrics& metrics, const Ports& ports);
+  // Other options and ports: sessions that are here go on, with what they are told by the options of
+  // now, also those of a port that is none any more.
+  void apply(Options options, const Ports& ports);
   // For signalling that comes in elsewhere, on that loop; none without listen.webrtc.
   std::optional<WhipExchange::Context> signalling(const Loop& loop) const;
   // Takes no more clients. Those who are here go on.
@@ -54,7 +57,8 @@ class ProxyNode {
   struct PerLoop;
 
   LoopGroup& loops_;
-  const Options options_;
+  Admission& admission_;
+  Metrics& metrics_;
   WebrtcDirectory webrtc_;
   const SrtCookies srt_cookies_;
   SrtDirectory srt_directory_;

@@ -12,22 +12,20 @@ DialOptions dial_options_of(const Config& config) {
           .reply_timeout = config.duration("origin.reply_timeout")};
 }
 
-ProxyNode::Ports open_ports(const Config& config, std::size_t workers) {
-  ProxyNode::Ports ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-                         .http = open_tcp("listen.http", config.listen("listen.http"), workers),
-                         .rtsp = {},
-                         .srt = {},
-                         .webrtc_udp = {},
-                         .webrtc_tcp = {},
-                         .api = open_tcp("listen.api", config.listen("listen.api"), workers)};
+ProxyNode::Ports open_ports(const Config& config, PortOpener& opener) {
+  const auto tcp = [&](const char* option) { return opener.tcp(option, config.listen(option)); };
+  ProxyNode::Ports ports;
+  ports.rtmp = tcp("listen.rtmp");
+  ports.http = tcp("listen.http");
+  ports.api = tcp("listen.api");
   if (config.text("role") != "proxy") return ports;
-  ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
-  ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);
+  ports.rtsp = tcp("listen.rtsp");
+  ports.srt = opener.udp("listen.srt", config.listen("listen.srt"));
   const auto webrtc = config.listen("listen.webrtc");
   if (!webrtc) return ports;
-  ports.webrtc_udp = open_udp("listen.webrtc", webrtc, workers);
+  ports.webrtc_udp = opener.udp("listen.webrtc", webrtc);
   if (config.boolean("webrtc.tcp"))
-    ports.webrtc_tcp = open_tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc), workers);
+    ports.webrtc_tcp = opener.tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc));
   return ports;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/config.h"
+#include "common/port_opener.h"
 #include "proxy/proxy_node.h"
 #include "proxy/public_api.h"
 
@@ -16,7 +17,7 @@ rtmp::ReaderLimits rtmp_limits_of(const Config& config);
 DialOptions dial_options_of(const Config& config);
 
 // Those of the role, open. Throws ConfigError when one cannot be had.
-ProxyNode::Ports open_ports(const Config& config, std::size_t workers);
+ProxyNode::Ports open_ports(const Config& config, PortOpener& opener);
 // Where others reach this node.
 EndpointTable reached_at(const Config& config, const ProxyNode::Ports& ports);
 

@@ -19,9 +19,8 @@ std::string written(const SystemAnswer& answer, bool head, bool keep) {
 
 }  // namespace
 
-PublicApi::PublicApi(Loop& loop, SystemDesk& desk, Options options,
-                     std::optional<WhipExchange::Context> signalling)
-    : loop_(loop), desk_(desk), options_(options), signalling_(signalling) {}
+PublicApi::PublicApi(Loop& loop, SystemDesk& desk, Options options, Signalling signalling)
+    : loop_(loop), desk_(desk), options_(options), signalling_(std::move(signalling)) {}
 
 Task<void> PublicApi::serve(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
   http::ServerConnection client(std::move(socket), options_.times, options_.limits);
@@ -40,13 +39,14 @@ Task<void> PublicApi::serve(std::unique_ptr<Socket> socket, std::shared_ptr<void
 
 Task<bool> PublicApi::take(http::ServerConnection& client, http::Request& request) {
   const bool page = http::target_of(request).path.starts_with("/api/");
-  if (signalling_ && !page) {
+  const auto context = signalling_ && !page ? signalling_(loop_) : std::nullopt;
+  if (context) {
     if (request.method == "POST" && !takes_sessions_) {
       auto told = co_await client.respond(problem_response(503, "this node goes away", "", false));
       if (told) co_await client.close_gently();
       co_return false;
     }
-    auto signalled = co_await serve_signalling(*signalling_, client, request);
+    auto signalled = co_await serve_signalling(*context, client, request);
     if (signalled != Signalled::NotTaken) co_return signalled == Signalled::On;
   }
   auto goes_on = co_await show_page(client, request);

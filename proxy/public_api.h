@@ -26,9 +26,11 @@ class PublicApi {
     http::Limits limits{};
   };
 
-  // Without `signalling` there is none here. REQUIRES: all outlive this.
-  PublicApi(Loop& loop, SystemDesk& desk, Options options,
-            std::optional<WhipExchange::Context> signalling);
+  // What WebRTC needs on a loop, asked for anew by each request; none: there is none now.
+  using Signalling = std::function<std::optional<WhipExchange::Context>(const Loop&)>;
+
+  // REQUIRES: all outlive this.
+  PublicApi(Loop& loop, SystemDesk& desk, Options options, Signalling signalling);
 
   // The whole life of a client's connection.
   Task<void> serve(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket);
@@ -44,7 +46,7 @@ class PublicApi {
   Loop& loop_;
   SystemDesk& desk_;
   const Options options_;
-  const std::optional<WhipExchange::Context> signalling_;
+  const Signalling signalling_;  // null: never any
   bool takes_sessions_ = true;
 };
 

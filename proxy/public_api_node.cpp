@@ -7,16 +7,24 @@ struct PublicApiNode::PerLoop {
   std::unique_ptr<Listener> listener;
 };
 
-PublicApiNode::PublicApiNode(LoopGroup& loops, const std::vector<int>& descriptors,
-                             SystemDesk& desk, PublicApi::Options options, std::size_t per_address,
-                             const Signalling& signalling)
+PublicApiNode::PublicApiNode(LoopGroup& loops, SystemDesk& desk, PublicApi::Options options,
+                             std::size_t per_address, const PublicApi::Signalling& signalling)
     : loops_(loops), admission_(kMaxConnections, per_address), per_loop_(loops.size()) {
-  if (descriptors.empty()) return;
   loops.on_each([&](Loop& loop) {
+    per_loop_[static_cast<std::size_t>(loop.index())].reset(
+        new PerLoop{PublicApi(loop, desk, options, signalling), nullptr});
+  });
+}
+
+void PublicApiNode::listen(const std::vector<int>& descriptors) {
+  if (descriptors == descriptors_) return;
+  descriptors_ = descriptors;
+  loops_.on_each([&](Loop& loop) {
     const auto index = static_cast<std::size_t>(loop.index());
-    auto context = signalling ? signalling(loop) : std::nullopt;
-    per_loop_[index].reset(new PerLoop{PublicApi(loop, desk, options, context), nullptr});
     PerLoop& part = *per_loop_[index];
+    if (part.listener) part.listener->take_waiting();
+    part.listener.reset();
+    if (descriptors.empty()) return;
     part.listener = serve_clients(loop, descriptors[index], admission_,
                                   std::bind_front(&PublicApi::serve, &part.api));
   });
@@ -24,8 +32,7 @@ PublicApiNode::PublicApiNode(LoopGroup& loops, const std::vector<int>& descripto
 
 void PublicApiNode::stop_signalling() {
   loops_.on_each([this](Loop& loop) {
-    auto& part = per_loop_[static_cast<std::size_t>(loop.index())];
-    if (part) part->api.stop_signalling();
+    per_loop_[static_cast<std::size_t>(loop.index())]->api.stop_signalling();
   });
 }
 

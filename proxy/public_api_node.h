@@ -8,7 +8,6 @@
 // kMaxConnections, and as many of one address as `per_address`.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,13 +20,13 @@ namespace weir {
 class PublicApiNode {
  public:
   static constexpr std::size_t kMaxConnections = 2048;
-  // What a loop's part needs for WebRTC; called on that loop. None: this role has none.
-  using Signalling = std::function<std::optional<WhipExchange::Context>(const Loop&)>;
 
-  // Takes over the descriptors, one for each loop; none: this does nothing. REQUIRES: the loops run,
-  // and all outlive this.
-  PublicApiNode(LoopGroup& loops, const std::vector<int>& descriptors, SystemDesk& desk,
-                PublicApi::Options options, std::size_t per_address, const Signalling& signalling);
+  // REQUIRES: the loops run, and all outlive this.
+  PublicApiNode(LoopGroup& loops, SystemDesk& desk, PublicApi::Options options,
+                std::size_t per_address, const PublicApi::Signalling& signalling);
+  // Takes over the descriptors, one for each loop, in place of those that it has; none: nobody can
+  // connect. Connections go on.
+  void listen(const std::vector<int>& descriptors);
   // The node goes away: see PublicApi::stop_signalling.
   void stop_signalling();
   // REQUIRES: the loops have been shut down or are idle.
@@ -38,6 +37,7 @@ class PublicApiNode {
 
   LoopGroup& loops_;
   Admission admission_;
+  std::vector<int> descriptors_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 

@@ -55,6 +55,17 @@ Result<void> Router::configure(Upstream upstream) {
   return registry_.configure(std::move(upstream));
 }
 
+void Router::reconfigure(Setup setup, TimePoint now) {
+  const auto gone = registry_.reconfigure(setup.registry, std::move(setup.upstreams), now);
+  for (const std::string& id : gone) {
+    const auto dropped = routes_.erase_upstream(id);
+    log::info(registry_.find(id) ? "upstream changed its endpoints" : "upstream removed",
+              {{"upstream", id}, {"routes_dropped", dropped}});
+  }
+  balancer_ = std::move(setup.balancer);
+  routes_.set_lifetime(setup.routes.lifetime);
+}
+
 Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint now,
                             std::span<const std::string> exclude,
                             const std::optional<NamedOrigin>& named) {

@@ -86,6 +86,17 @@ class Router {
   // Adds an upstream of the configuration. Errors: Registry::configure.
   Result<void> configure(Upstream upstream);
 
+  // What the configuration says of a Router.
+  struct Setup {
+    RegistryOptions registry{};
+    Balancer balancer{};
+    RouteStoreOptions routes{};
+    std::vector<Upstream> upstreams{};
+  };
+  // Takes another configuration up. Streams stay where they are, unless their upstream is gone or
+  // elsewhere; sessions go on in any case.
+  void reconfigure(Setup setup, TimePoint now);
+
   // `exclude` names the upstreams that this request tried already. Errc::Unavailable when nobody is
   // left. `named`, if given, is asked first: a preferred one while it is in use; one that binds in
   // any case, and when it is gone or excluded nobody is, which is Errc::NotFound. What a request
@@ -178,6 +189,7 @@ class Router {
   };
   std::optional<Known> known(const std::string& key, TimePoint now) const;
   const Registry& registry() const { return registry_; }
+  std::vector<std::string> route_keys() const { return routes_.keys(); }
   std::size_t route_count() const { return routes_.size(); }
 
  private:

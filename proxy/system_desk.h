@@ -46,15 +46,17 @@ class SystemDesk {
   // when it takes too long.
   Task<SystemAnswer> answer(Loop& loop, Question question);
 
+  // What is answered from here on; any thread.
+  void change(SystemPages pages);
+
  private:
   struct Asked;
 
   void work();
-  SystemAnswer page(const Question& question) const;
 
-  const SystemPages pages_;
   const std::size_t max_waiting_;
-  std::mutex mutex_;  // for the next three
+  std::mutex mutex_;  // for the next four
+  std::shared_ptr<const SystemPages> pages_;
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Asked>> waiting_;
   bool ended_ = false;

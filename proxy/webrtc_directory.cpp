@@ -64,10 +64,15 @@ std::vector<WebrtcDirectory::Written> WebrtcDirectory::in_use() const {
 }
 
 Result<void> WebrtcDirectory::add(WebrtcSession session, Clock::time_point now) {
-  auto entry = std::make_shared<WebrtcEntry>(std::move(session), now);
   const std::lock_guard lock(mutex_);
-  if (by_id_.size() >= max_sessions_ && !by_id_.contains(entry->session.id))
+  const auto same = by_id_.find(session.id);
+  const WebrtcEntryPtr before = same != by_id_.end() ? same->second : nullptr;
+  if (before == nullptr && by_id_.size() >= max_sessions_)
     return fail(Errc::Limit, "as many WebRTC sessions as webrtc.max_sessions");
+  // A restart of ICE names new credentials and no directions.
+  if (before != nullptr) session.publishes = before->session.publishes;
+  auto entry = std::make_shared<WebrtcEntry>(std::move(session), now);
+  if (before != nullptr) entry->client = before->client;
   for (const auto& check : entry->session.checks) entries_[check.username] = entry;
   by_id_[entry->session.id] = entry;
   return {};

@@ -41,11 +41,20 @@ class WebrtcStore {
   virtual Task<Result<void>> remove(std::string name) = 0;
 };
 
+// A session's client as the control API shows it: once, however many paths it has on however many
+// loops, and whatever names a restart of ICE gives it.
+struct WebrtcClient {
+  std::atomic<bool> listed{false};  // one of the paths holds its LiveSession
+  std::atomic<std::uint64_t> received{0};
+  std::atomic<std::uint64_t> sent{0};
+};
+
 // One session while it lives; shared by the loops that relay it.
 struct WebrtcEntry {
   WebrtcEntry(WebrtcSession of, Clock::time_point now) : session(std::move(of)) { hear(now); }
 
   const WebrtcSession session;
+  std::shared_ptr<WebrtcClient> client = std::make_shared<WebrtcClient>();
   std::atomic<bool> ended{false};
   std::atomic<int> paths{0};
   std::atomic<bool> answered{false};  // the origin has sent something

@@ -64,10 +64,12 @@ bool is_check_of(const WebrtcSession& session, ByteView packet, const stun::Mess
          stun::verifies(packet, message, check->password);
 }
 
-WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket)
+WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket,
+                       Address client)
     : context_(context),
       entry_(std::move(entry)),
       ticket_(std::move(ticket)),
+      client_(client),
       use_(context_.routing, entry_->session.stream, entry_->session.upstream, nullptr,
            entry_->session.publishes ? Purpose::Publish : Purpose::Play),
       begun_(context_.buffers.loop().now()),
@@ -75,7 +77,10 @@ WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<vo
   ++entry_->paths;
 }
 
-WebrtcPath::~WebrtcPath() { --entry_->paths; }
+WebrtcPath::~WebrtcPath() {
+  --entry_->paths;
+  if (listed_) entry_->client->listed = false;  // another path takes over
+}
 
 Result<void> WebrtcPath::open() {
   const auto& media = entry_->session.media;
@@ -125,9 +130,30 @@ void WebrtcPath::take_check(ByteView packet) {
   checked_ = context_.buffers.loop().now();
   goodbye_.reset();
   entry_->hear(checked_);
+  list_client();
   if (!heard_origin_ && unanswered_++ >= kChecksBeforeNext) try_next_address();
   if (!heard_origin_ && checked_ - begun_ > kMediaPatience) tell_silent();
   relay(packet);
+}
+
+void WebrtcPath::list_client() {
+  if (listed_ || entry_->client->listed.exchange(true)) return;
+  const WebrtcSession& session = entry_->session;
+  listed_.emplace(
+      SessionFacts{.kind = session.publishes ? SessionKind::Publish : SessionKind::Play,
+                   .protocol = "webrtc",
+                   .stream = session.stream,
+                   .peer = client_,
+                   .upstream = session.upstream,
+                   .request_id = session.id},
+      [client = entry_->client] {
+        return Traffic{.received = client->received, .sent = client->sent};
+      },
+      [this] {
+        auto ended = context_.directory.end(entry_->session.id);
+        context_.buffers.loop().spawn(std::move(ended));
+        listed_.reset();
+      });
 }
 
 void WebrtcPath::introduce() {
@@ -162,6 +188,7 @@ bool WebrtcPath::is_answer_to_us(ByteView packet) const {
 void WebrtcPath::relay(ByteView packet) {
   context_.tallies.packets_to_origins.add();
   context_.tallies.bytes_to_origins.add(packet.size());
+  entry_->client->received.fetch_add(packet.size(), std::memory_order_relaxed);
   const auto now = context_.buffers.loop().now();
   if (is_goodbye(packet)) goodbye_ = now;
   if (introduction_ && !heard_origin_ && now - introduced_ > kIntroduceAgain) introduce();
@@ -189,6 +216,7 @@ void WebrtcPath::received(const UdpPeer&, std::span<std::uint8_t> packet) {
   if (is_answer_to_us(packet)) return introduction_.reset();
   context_.tallies.packets_to_clients.add();
   context_.tallies.bytes_to_clients.add(packet.size());
+  entry_->client->sent.fetch_add(packet.size(), std::memory_order_relaxed);
   if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
   deliver(packet);
 }

@@ -18,6 +18,7 @@
 #include <memory>
 
 #include "common/io/udp_socket.h"
+#include "common/live_session.h"
 #include "common/metrics.h"
 #include "common/wire/stun.h"
 #include "proxy/routing.h"
@@ -49,10 +50,11 @@ class WebrtcPath : private UdpHandler {
   struct Context {
     UdpBuffers& buffers;
     Routing& routing;
+    WebrtcDirectory& directory;
     WebrtcTallies& tallies;
   };
 
-  WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket);
+  WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket, Address client);
   virtual ~WebrtcPath();
   WebrtcPath(const WebrtcPath&) = delete;
   WebrtcPath& operator=(const WebrtcPath&) = delete;
@@ -88,12 +90,15 @@ class WebrtcPath : private UdpHandler {
   void tell_silent();
   bool is_answer_to_us(ByteView packet) const;
   void relay(ByteView packet);
+  void list_client();
   void try_next_address();
   void use_socket(int fd);
 
   Context context_;
   WebrtcEntryPtr entry_;
   std::shared_ptr<void> ticket_;
+  const Address client_;
+  std::optional<LiveSession> listed_;  // when no other path of the session was
   RouteUse use_;
   std::unique_ptr<UdpSocket> origin_;
   std::size_t address_ = 0;  // of session.media

@@ -17,7 +17,7 @@ class WebrtcPort::UdpPath final : public WebrtcPath {
  public:
   UdpPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket, UdpSocket& port,
           const UdpPeer& client, WebrtcDirectory& directory)
-      : WebrtcPath(context, std::move(entry), std::move(ticket)),
+      : WebrtcPath(context, std::move(entry), std::move(ticket), client.address),
         port_(port),
         client_(client),
         directory_(directory) {}

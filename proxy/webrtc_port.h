@@ -71,7 +71,9 @@ class WebrtcPort final : private UdpHandler, private Timer {
   // REQUIRES: a check that the directory may look up.
   Task<WebrtcEntryPtr> looked_up(std::string packet);
   bool make_room(const WebrtcEntry& entry);
-  WebrtcPath::Context paths() { return {context_.buffers, context_.routing, tallies_}; }
+  WebrtcPath::Context paths() {
+    return {context_.buffers, context_.routing, context_.directory, tallies_};
+  }
 
   Context context_;
   WebrtcTallies tallies_;

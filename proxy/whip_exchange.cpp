@@ -133,6 +133,7 @@ http::Parsed<void> WhipExchange::prepare_offer(std::string_view sdp) {
   if (whip_.body != WhipRequest::Body::Fragment && ice->credentials.empty())
     return http::refuse(400, Errc::Protocol, "no ICE credentials in the offer");
   client_ice_ = std::move(ice->credentials);
+  publishes_ = !ice->receives;
   offer_ = sdp;
   return {};
 }

@@ -2,8 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/sessions.h"
 #include "test/support/datagrams.h"
 #include "test/support/loop_fixture.h"
+#include "test/support/loopback.h"
 #include "test/support/memory_webrtc_store.h"
 #include "test/support/stun_messages.h"
 
@@ -158,6 +160,39 @@ TEST_CASE("a client that changes its address goes on, and its ports may serve an
     // A NAT gives the old port to the client of another session.
     co_await pass(on, *socket, client, check_named("bor:cl"));
     CHECK(rig.proxy.admission.connections() == 2);
+  };
+  test::run(loop, body(loop, all));
+}
+
+TEST_CASE("a client is listed once, whatever addresses it has, until it is ended", "[webrtc]") {
+  Loop loop;
+  Sessions sessions(loop);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
+    co_await rig.announce("a");
+    Collector client(on);
+    auto socket = connect_to(rig.buffers, rig.proxy.address, client);
+    co_await pass(on, *socket, client, check_named("aor:cl"));
+    auto moved = connect_to(rig.buffers, rig.proxy.address, client);
+    co_await pass(on, *moved, client, check_named("aor:c2"));
+    co_await pass(on, *moved, client, kMedia);
+    Sessions& listed = *Sessions::current();
+    REQUIRE(listed.size() == 1);
+    const SessionState state = listed.list(0, 1).front();
+    CHECK(state.facts.protocol == "webrtc");
+    CHECK(state.facts.stream == "__defaultVhost__/live/a");
+    CHECK(state.facts.upstream == "o1");
+    const std::size_t all_bytes =
+        check_named("aor:cl").size() + check_named("aor:c2").size() + std::string(kMedia).size();
+    CHECK(state.traffic.received == all_bytes);
+    CHECK(state.traffic.sent == all_bytes);  // it was echoed
+
+    CHECK(listed.end(state.id, {Errc::Cancelled, "kicked"}));
+    CHECK(listed.size() == 0);
+    CHECK(rig.proxy.directory.find("aor:cl") == nullptr);
+    const bool gone =
+        co_await comes_true(on, [&] { return rig.proxy.admission.connections() == 0; });
+    CHECK(gone);
   };
   test::run(loop, body(loop, all));
 }
