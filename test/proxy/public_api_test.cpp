@@ -43,7 +43,9 @@ struct Rig {
         routing(on, test::router_to(Protocol::Http, {origin.port()}), metrics),
         resolver(on),
         directory(10, nullptr, metrics),
-        api(on, desk, {}, WhipExchange::Context{on, routing, resolver, directory, options}) {
+        api(on, desk, {}, [this](const Loop&) -> std::optional<WhipExchange::Context> {
+          return WhipExchange::Context{loop, routing, resolver, directory, options};
+        }) {
     listener = listen_on(on, [this](std::unique_ptr<Socket> socket) {
       loop.spawn(api.serve(std::move(socket), nullptr));
     });
