@@ -116,6 +116,7 @@ Task<std::optional<WebrtcSession>> WebrtcDirectory::session(std::string id) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = by_id_.find(id);
+    if (found != by_id_.end() && found->second->ended) co_return known;
     if (found != by_id_.end()) known = found->second->session;
   }
   if (known || store_ == nullptr || id.empty()) co_return known;
@@ -208,11 +209,11 @@ Task<void> WebrtcDirectory::end(std::string id) {
       if (entry->session.id == id) names.insert(name);
   }
   if (store_ == nullptr || id.empty()) co_return;
-  // What another proxy made.
-  auto known = co_await session(id);
-  if (!known && names.empty()) co_return;
-  if (known)
+  if (names.empty()) {
+    auto known = co_await session(id);  // another proxy made it
+    if (!known) co_return;
     for (const auto& check : known->checks) names.insert(name_of(check.username));
+  }
   names.insert(name_of_id(id));
   for (const auto& name : names) {
     auto removed = co_await store_->remove(name);

@@ -30,8 +30,6 @@ Result<void> take(WebrtcSession& session, std::string_view line) {
     session.stream = line;
   } else if (field == "upstream") {
     session.upstream = line;
-  } else if (field == "kind") {
-    session.publishes = line == "publish";
   } else if (field == "check") {
     if (session.checks.size() == WebrtcSession::kMaxChecks) return fail(Errc::Limit, "many checks");
     const std::string_view username = cut(line, ' ');

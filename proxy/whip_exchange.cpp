@@ -239,7 +239,7 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
   WebrtcSession session{.id = session_,
                         .stream = key_,
                         .upstream = upstream_->id,
-                        .publishes = whip_.publishes,
+                        .publishes = whip_.publishes.value_or(publishes_),
                         .checks = checks_of(ice->credentials, client_ice_),
                         .media = {}};
   std::optional<WebrtcSession> known;

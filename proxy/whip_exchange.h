@@ -68,7 +68,7 @@ class WhipExchange {
   std::string offer_;    // as it came: rewritten for each origin
   std::string body_;
   std::vector<sdp::Credentials> client_ice_;
-  bool publishes_ = true;
+  bool publishes_ = true;  // as the offer says
 
   std::unique_ptr<http::ClientConnection> origin_;
   UpstreamPtr upstream_;

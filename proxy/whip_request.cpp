@@ -42,7 +42,7 @@ enum class Form { None, Arguments, Json, Path };
 struct Named {
   Form form = Form::None;
   std::string_view path;  // of the stream, with Form::Path
-  bool publishes = false;
+  std::optional<bool> publishes{};
 };
 
 Named form_of(const http::Target& target) {

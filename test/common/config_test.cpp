@@ -207,7 +207,12 @@ TEST_CASE("options that contradict each other are refused", "[config]") {
         "weir.conf:1: webrtc.candidates: 'media.example.org:80000' is no address or name");
   CHECK(mistake_in("webrtc.candidates = 8000\n") ==
         "weir.conf:1: webrtc.candidates: '8000' is no address or name");
-  CHECK(mistake_in("webrtc.candidates = a,b,c,d,e,f,g,h\n") == "no mistake");
+  const auto candidates =
+      from_text("webrtc.candidates = 192.0.2.7, [2001:db8::7]:30000,c,d,e,f,g,h\n")
+          .hosts("webrtc.candidates");
+  REQUIRE(candidates.size() == 8);
+  CHECK(candidates[0] == Endpoint{"192.0.2.7", 0});
+  CHECK(candidates[1] == Endpoint{"2001:db8::7", 30000});
   CHECK(mistake_in("webrtc.candidates = a,b,c,d,e,f,g,h,i\n") ==
         "weir.conf:1: webrtc.candidates: names more than 8 addresses");
   CHECK(mistake_in("redis.sentinels = a:26379, b:26379\n") ==

@@ -43,7 +43,9 @@ struct Rig {
         routing(on, test::router_to(Protocol::Http, {origin.port()}), metrics),
         resolver(on),
         directory(10, nullptr, metrics),
-        api(on, desk, {}, WhipExchange::Context{on, routing, resolver, directory, options}) {
+        api(on, desk, {}, [this](const Loop&) -> std::optional<WhipExchange::Context> {
+          return WhipExchange::Context{loop, routing, resolver, directory, options};
+        }) {
     listener = listen_on(on, [this](std::unique_ptr<Socket> socket) {
       loop.spawn(api.serve(std::move(socket), nullptr));
     });
@@ -104,6 +106,7 @@ TEST_CASE("pages are shown as the system API shows them", "[public_api][threads]
     auto nothing = co_await rig.ask("GET /live/cam.flv");
     CHECK(has(nothing, "HTTP/1.1 404 "));
     CHECK(rig.origin.connections == 0);
+    co_await end_all_others(on);
   });
 }
 
@@ -121,10 +124,11 @@ TEST_CASE("a connection carries one page after another, and signalling between t
     CHECK(heard.ends_with("weir_up 1\n"));
     // A body that no page reads is not the next request.
     auto ended = co_await rig.talk(
-        "POST /api/v1/versions HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
+        "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
         "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n    ");
     CHECK(has(ended, "HTTP/1.1 405 "));
     CHECK_FALSE(has(ended, "weir_up"));
+    co_await end_all_others(on);
   });
 }
 
@@ -148,6 +152,7 @@ TEST_CASE("an offer goes to the origin without addresses, and no more when the n
     CHECK(has(still, "HTTP/1.1 204 "));
     auto page = co_await rig.ask("GET /healthz");
     CHECK(has(page, "HTTP/1.1 200 "));
+    co_await end_all_others(on);
   });
 }
 
@@ -186,5 +191,6 @@ TEST_CASE("as many questions wait as may, and one more is refused at once",
       REQUIRE(slept);
     }
     CHECK(refused == 2);
+    co_await end_all_others(on);
   });
 }
