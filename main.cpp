@@ -207,7 +207,10 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
                                          .admission = admission,
                                          .metrics = metrics,
                                          .files = files ? &*files : nullptr,
-                                         .webrtc_store = webrtc_store ? &*webrtc_store : nullptr},
+                                         .webrtc_store = webrtc_store ? &*webrtc_store : nullptr,
+                                         .older = before ? Node::sharing(before->take_passes(),
+                                                                         before->secret())
+                                                         : ProxyNode::Sharing{}},
                            config, ports, opener.keep());
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = role->streams()});
   const auto ports_of_all = [&] { return all_of(role->ports(), apis.ports()); };
@@ -233,8 +236,12 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   departure.on(SIGUSR2, [&] {
     if (before && before->present())
       return log::error("no upgrade while the process before this one drains");
-    upgrade.begin({.workers = workers, .node = node, .ports = ports_of_all(), .state = {}},
-                  reload.config().duration("upgrade.timeout"));
+    auto shared = role->offer();
+    if (!shared) return log::error("no upgrade", {{"error", shared.error().text}});
+    shared->workers = workers;
+    shared->node = node;
+    shared->ports = ports_of_all();
+    upgrade.begin(std::move(*shared), reload.config().duration("upgrade.timeout"));
   });
   const auto why = departure.wait();
   log::info("going away", {{"asked_by", name(why)}, {"pid", ::getpid()}});
@@ -245,6 +252,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const auto force = Clock::now() + longest;
   if (upgraded) {
     apis.stop_accepting();
+    role->hand_over();
   } else {
     routing.leave();
     systemd.stopping(longest + kUnwind);

@@ -43,21 +43,26 @@ void WebrtcPort::received(const UdpPeer& from, std::span<std::uint8_t> packet) {
   if (known != paths_.end() && known->second->take(packet)) return;
   if (webrtc_packet(packet) == WebrtcPacket::Stun)
     take_stun(from, packet);
-  else
+  else if (!pass_on(from, packet))
     tallies_.unbound.add();
+}
+
+bool WebrtcPort::pass_on(const UdpPeer& from, ByteView packet) {
+  return older_ != nullptr && older_->pass(PacketPass::Port::Webrtc, from, packet);
 }
 
 void WebrtcPort::take_stun(const UdpPeer& from, ByteView packet) {
   const auto message = stun::parse(packet);
   if (!message) return tallies_.malformed.add();
-  if (!message->is_request()) return tallies_.unbound.add();
-  const auto entry = context_.directory.find(message->username);
+  const auto entry =
+      message->is_request() ? context_.directory.find(message->username) : nullptr;
   if (entry != nullptr) {
     if (!is_check_of(entry->session, packet, *message)) return tallies_.unsigned_.add();
     return bind(from, packet, entry);
   }
-  const bool asks = accepting_ && looking_up_ < kMaxLookUps &&
+  const bool asks = message->is_request() && accepting_ && looking_up_ < kMaxLookUps &&
                     context_.directory.may_look_up(message->username, context_.loop.now());
+  if (!asks && pass_on(from, packet)) return;
   if (!asks) return tallies_.unbound.add();
   context_.loop.spawn(look_up(*this, from, std::string(as_text(packet))));
 }

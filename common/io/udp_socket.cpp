@@ -75,7 +75,12 @@ UdpSocket::~UdpSocket() {
 
 void UdpSocket::on_ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) send_backlog();
-  if ((events & (EPOLLIN | EPOLLERR)) != 0) receive();
+  if (receives_ && (events & (EPOLLIN | EPOLLERR)) != 0) receive();
+}
+
+void UdpSocket::stop_receiving() {
+  receives_ = false;
+  buffers_.loop().modify(fd_, backlog_.empty() ? 0 : EPOLLOUT, *this);
 }
 
 void UdpSocket::receive() {
@@ -287,7 +292,7 @@ void UdpSocket::queue(const UdpPeer& to, ByteView packet) {
     ++dropped_;
     return;
   }
-  if (backlog_.empty()) buffers_.loop().modify(fd_, EPOLLIN | EPOLLOUT, *this);
+  if (backlog_.empty()) buffers_.loop().modify(fd_, (receives_ ? EPOLLIN : 0) | EPOLLOUT, *this);
   backlog_.push_back({.to = to, .packet = ByteBuffer(packet.begin(), packet.end())});
   backlog_bytes_ += packet.size();
 }
@@ -302,7 +307,7 @@ void UdpSocket::send_backlog() {
     backlog_bytes_ -= next.packet.size();
     backlog_.pop_front();
   }
-  buffers_.loop().modify(fd_, EPOLLIN, *this);
+  buffers_.loop().modify(fd_, receives_ ? EPOLLIN : 0, *this);
 }
 
 void UdpSocket::report_refused() { handler_.refused(); }
