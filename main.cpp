@@ -9,18 +9,24 @@
 #include <cstdio>
 #include <thread>
 
+#include "common/access_log.h"
 #include "common/command_line.h"
 #include "common/config.h"
+#include "common/config_report.h"
 #include "common/departure.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/predecessor.h"
+#include "common/session_recorder.h"
 #include "common/systemd.h"
 #include "edge/demo.h"
 #include "edge/node.h"
 #include "proxy/cluster_client.h"
+#include "proxy/console.h"
 #include "proxy/routing_setup.h"
+#include "proxy/stream_metrics.h"
 #include "proxy/system_apis.h"
+#include "proxy/top.h"
 #include "proxy/upgrade.h"
 #include "proxy/webrtc_shared_store.h"
 
@@ -75,7 +81,8 @@ void print_welcome(const Config& config, const ProxyNode::Ports& ports) {
     std::printf("  play      srt://%s?streamid=#!::r=live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
-    std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
+    std::printf("  metrics   http://%s/metrics\n  console   http://%s/console/\n",
+                shown(*system).c_str(), shown(*system).c_str());
   std::fflush(stdout);
 }
 
@@ -89,31 +96,47 @@ ControlView::Options control_options(const Config& config, const NodeState& not_
           }};
 }
 
-SystemApis::Handlers api_handlers(Metrics& metrics, LoopGroup& loops, Routing& routing,
-                                  const NodeState& state, ControlHandlers reading,
-                                  ControlHandlers all) {
-  SystemPages::Handlers handlers;
-  handlers.metrics = [&metrics] { return metrics.text(); };
-  handlers.unwell = [&loops] {
-    return loops.answer(kAnswer) ? std::vector<std::string>{}
-                                 : std::vector<std::string>{"a loop does not answer"};
-  };
-  handlers.not_ready = [&state] {
-    const char* reason = state;
-    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
-  };
-  SystemApis::Handlers by_option;
-  handlers.control = std::move(reading);
-  by_option["listen.api"] = handlers;
+std::unique_ptr<AccessLog> open_access_log(const Config& config, Metrics& metrics) {
+  const std::string& path = config.text("access_log.path");
+  if (path.empty()) return nullptr;
+  return std::make_unique<AccessLog>(
+      AccessLog::Options{.path = path, .requests = config.boolean("access_log.requests")}, metrics);
+}
+
+// What anybody may see.
+SystemPages::Handlers public_handlers(Metrics& metrics, LoopGroup& loops, const NodeState& state,
+                                      ControlView& view) {
+  return {.metrics = [&metrics] { return metrics.text(); },
+          .unwell =
+              [&loops] {
+                return loops.answer(kAnswer) ? std::vector<std::string>{}
+                                             : std::vector<std::string>{"a loop does not answer"};
+              },
+          .not_ready =
+              [&state] {
+                const char* reason = state;
+                return reason != nullptr ? std::vector<std::string>{reason}
+                                         : std::vector<std::string>{};
+              },
+          .control = ControlHandlers::reading(view)};
+}
+
+SystemPages public_pages(const Config& config, const NodeIdentity& identity,
+                         SystemPages::Handlers handlers) {
+  return {identity, config.networks("system.allow"), std::move(handlers), config.text("api.token")};
+}
+
+SystemApis::Handlers system_handlers(SystemPages::Handlers handlers, ControlHandlers all,
+                                     Console& console, Routing& routing) {
   handlers.control = std::move(all);
+  console.join(handlers);
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
-  by_option["listen.system"] = std::move(handlers);
-  return by_option;
+  return {{"listen.system", std::move(handlers)}};
 }
 
-SystemApi::Identity identity_of(const std::string& node) {
+NodeIdentity identity_of(const std::string& node) {
   return {.server = node,
           .service = random_id(),
           .pid = std::to_string(::getpid()),
@@ -129,6 +152,19 @@ std::size_t worker_count(const Config& config) {
 OpenPorts all_of(OpenPorts some, OpenPorts others) {
   some.merge(others);
   return some;
+}
+
+// The node that a configuration means, unless a URL names another.
+TopOptions top_options(const CommandLine& line) {
+  const Config config = load(line);
+  TopOptions options{.token = line.top_token.value_or(config.text("api.token")),
+                     .once = line.top_once,
+                     .sort = *top_sort_named(line.top_sort)};
+  if (line.top_url)
+    options.url = *line.top_url;
+  else if (const auto system = config.listen("listen.system"))
+    options.url = "http://" + shown(*system);
+  return options;
 }
 
 // `before` is the process whose place this one takes; null: nobody's.
@@ -151,6 +187,11 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const ProxyNode::Ports ports = open_ports(config, opener);
 
   Metrics metrics(WEIR_VERSION);
+  std::unique_ptr<AccessLog> access_log;
+  departure.on(SIGUSR1, [&access_log] {
+    if (access_log) access_log->reopen();
+  });
+  access_log = open_access_log(config, metrics);
   Reload reload(config, [&line] { return load(line); }, metrics);
   LoopGroup loops(workers);
   Systemd systemd(process_environment());
@@ -169,7 +210,9 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   if (before)
     for (const std::string& state : before->state()) routing.hear(state);
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
-                      static_cast<std::size_t>(config.integer("limits.per_address")));
+                      static_cast<std::size_t>(config.integer("limits.per_address")),
+                      {.from = config.networks("proxy_protocol.from"),
+                       .patience = config.duration("proxy_protocol.timeout")});
   auto connections =
       metrics.sample(Metrics::Type::Gauge, "weir_connections", "Client connections.", {},
                      [&] { return static_cast<double>(admission.connections()); });
@@ -189,39 +232,56 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   ControlHandlers all = ControlHandlers::all(control);
   all.drain = [&departure] { departure.ask(); };
   all.reload = [&] { return departure.ask_main(read_again, kReload); };
-  SystemApis apis(identity_of(node),
-                  api_handlers(metrics, loops, routing, not_ready,
-                               ControlHandlers::reading(control), std::move(all)),
-                  config, known);
+  const NodeIdentity identity = identity_of(node);
+  std::optional<Console> console(std::in_place, config, identity, control);
+  const auto anybody = public_handlers(metrics, loops, not_ready, control);
+  std::optional<SystemDesk> desk(std::in_place, public_pages(config, identity, anybody));
+  SystemApis apis(identity, system_handlers(anybody, std::move(all), *console, routing),
+                  console->events(), config, known);
 
   loops.start();
-  SessionDirectory sessions(loops);
+  SessionDirectory sessions(loops, kAnswer, [&metrics, log = access_log.get()] {
+    return std::make_unique<SessionRecorder>(metrics, log);
+  });
   ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::optional<SharedWebrtcStore> webrtc_store;
   if (SharedState* state = routing.shared_state()) webrtc_store.emplace(loops[0], *state);
-  std::optional<Node> role(std::in_place,
-                           Node::Context{.id = node,
-                                         .loops = loops,
-                                         .routing = routing,
-                                         .admission = admission,
-                                         .metrics = metrics,
-                                         .files = files ? &*files : nullptr,
-                                         .webrtc_store = webrtc_store ? &*webrtc_store : nullptr,
-                                         .older = before ? Node::sharing(before->take_passes(),
-                                                                         before->secret())
-                                                         : ProxyNode::Sharing{}},
-                           config, ports, opener.keep());
+  std::optional<Node> role(
+      std::in_place,
+      Node::Context{.id = node,
+                    .loops = loops,
+                    .routing = routing,
+                    .admission = admission,
+                    .metrics = metrics,
+                    .desk = *desk,
+                    .files = files ? &*files : nullptr,
+                    .webrtc_store = webrtc_store ? &*webrtc_store : nullptr,
+                    .older = before ? Node::sharing(before->take_passes(), before->secret())
+                                    : ProxyNode::Sharing{}},
+      config, ports, opener.keep());
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = role->streams()});
+  const StreamMetrics stream_metrics(
+      metrics, sessions, role->streams(),
+      {.top = static_cast<std::size_t>(config.integer("metrics.top_streams")),
+       .identity = identity,
+       .role = config.text("role"),
+       .zone = config.text("node.zone")});
   const auto ports_of_all = [&] { return all_of(role->ports(), apis.ports()); };
   close_others(known, ports_of_all());
   // Whatever else takes a changed configuration up is added here.
   for (auto& part : {role->part(), apis.part(), limits_part(admission)}) reload.add(part);
+  reload.add([&](const Config&, const Config& after) -> Reload::Commit {
+    return [&desk, pages = public_pages(after, identity, anybody)]() mutable {
+      desk->change(std::move(pages));
+    };
+  });
   departure.on(SIGHUP, [&] { static_cast<void>(read_again()); });
   not_ready = nullptr;
   if (!before) print_welcome(config, ports);
-  log::info("ready",
-            {{"node", node}, {"role", config.text("role")}, {"workers", workers}, {"pid", ::getpid()}});
+  log::info(
+      "ready",
+      {{"node", node}, {"role", config.text("role")}, {"workers", workers}, {"pid", ::getpid()}});
 
   if (before) {
     before->ready();
@@ -236,6 +296,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   departure.on(SIGUSR2, [&] {
     if (before && before->present())
       return log::error("no upgrade while the process before this one drains");
+    if (upgrade.under_way()) return log::error("an upgrade is under way");
     auto shared = role->offer();
     if (!shared) return log::error("no upgrade", {{"error", shared.error().text}});
     shared->workers = workers;
@@ -253,6 +314,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   if (upgraded) {
     apis.stop_accepting();
     role->hand_over();
+    role->stop_answering();
   } else {
     routing.leave();
     systemd.stopping(longest + kUnwind);
@@ -262,6 +324,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   if (why != Departure::Reason::Interrupt)
     departure.linger(grace, [&admission] { return admission.connections() == 0; });
   apis.close();
+  console.reset();
   if (before) before->leave();
   const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
   const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));
@@ -270,6 +333,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
     std::_Exit(1);
   }
   role.reset();
+  desk.reset();
   return 0;
 }
 
@@ -300,6 +364,10 @@ int main(int argc, char** argv) {
       case CommandLine::Verb::CheckConfig: load(line); return 0;
       case CommandLine::Verb::Demo: return run_demo(line);
       case CommandLine::Verb::Run: return run(line, {argv, argv + argc});
+      case CommandLine::Verb::Top: return run_top(top_options(line));
+      case CommandLine::Verb::Check:
+        std::fputs(report_of(load(line), ThisMachine::look()).text().c_str(), stdout);
+        return 0;
     }
   } catch (const std::exception& mistake) {
     std::fprintf(stderr, "weir: %s\n", mistake.what());

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "common/introduction.h"
 #include "common/io/udp_socket.h"
+#include "common/log.h"
 
 namespace weir {
 
@@ -60,6 +62,20 @@ std::vector<int> open_shared(const std::string& option, const std::optional<Endp
   return descriptors.keep();
 }
 
+Task<void> serve_introduced(Admission& admission, std::shared_ptr<const Serve> serve,
+                            std::unique_ptr<Socket> socket) {
+  const Address balancer = socket->peer();
+  auto introduced =
+      co_await introduce(*socket, socket->loop().in(admission.introductions().patience));
+  if (!introduced) {
+    log::debug("connection without a PROXY header",
+               {{"peer", balancer.text()}, {"error", introduced.error().text}});
+    co_return;
+  }
+  auto ticket = admission.admit(socket->peer());
+  if (ticket) co_await (*serve)(std::move(socket), std::move(ticket));
+}
+
 }  // namespace
 
 std::vector<int> open_tcp(const std::string& option, const std::optional<Endpoint>& endpoint,
@@ -73,9 +89,14 @@ std::vector<int> open_udp(const std::string& option, const std::optional<Endpoin
 }
 
 std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve) {
-  auto accepted = [&loop, &admission, serve = std::move(serve)](std::unique_ptr<Socket> socket) {
+  auto shared = std::make_shared<const Serve>(std::move(serve));
+  auto accepted = [&loop, &admission, shared](std::unique_ptr<Socket> socket) {
+    if (admission.introductions().expected_of(socket->peer())) {
+      loop.spawn(serve_introduced(admission, shared, std::move(socket)));
+      return;
+    }
     auto ticket = admission.admit(socket->peer());
-    if (ticket) loop.spawn(serve(std::move(socket), std::move(ticket)));
+    if (ticket) loop.spawn((*shared)(std::move(socket), std::move(ticket)));
   };
   return std::make_unique<Listener>(loop, fd, std::move(accepted));
 }

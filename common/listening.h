@@ -27,7 +27,7 @@ std::vector<int> open_udp(const std::string& option, const std::optional<Endpoin
 Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted);
 
 // Serves every client whom `admission` lets in, each by a task of its own on the loop, which holds
-// its ticket. Takes over the descriptor. REQUIRES: made on the loop's thread.
+// its ticket. Those that a balancer connects for are admitted as who they are. Takes over the descriptor. REQUIRES: made on the loop's thread.
 using Serve = std::function<Task<void>(std::unique_ptr<Socket>, std::shared_ptr<void> ticket)>;
 std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve);
 

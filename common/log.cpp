@@ -250,6 +250,12 @@ std::optional<std::uint64_t> Limited::admit(Clock::time_point now) {
   return suppressed_.exchange(0, std::memory_order_relaxed);
 }
 
+void append_json_string(std::string_view text, std::string& out) {
+  Buffer line;
+  put_string(line, text, Format::Json);
+  out.append(line.data(), line.size());
+}
+
 std::string redact_args(std::string_view url) {
   std::string out;
   const auto question = url.find('?');

@@ -97,6 +97,9 @@ class Limited {
   std::atomic<std::uint64_t> suppressed_{0};
 };
 
+// `text` as a JSON string, quotes included, escaped and cut as in lines of the log.
+void append_json_string(std::string_view text, std::string& out);
+
 // A URL, or arguments alone, without what may be secret: values of arguments other than vhost and
 // domain, and a password before the host. "live/a?token=x&vhost=b" becomes
 // "live/a?token=***&vhost=b".

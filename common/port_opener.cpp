@@ -49,8 +49,8 @@ std::vector<int> PortOpener::have(const std::string& option, const char* transpo
 bool PortOpener::held(const char* transport, std::uint16_t port) const {
   const std::string same = fmt::format(" {} ", transport);
   return port != 0 && std::ranges::any_of(known_, [&](const auto& each) {
-    return each.first.contains(same) && Address::of_socket(each.second.at(0)).port() == port;
-  });
+           return each.first.contains(same) && Address::of_socket(each.second.at(0)).port() == port;
+         });
 }
 
 void close_others(const OpenPorts& before, const OpenPorts& after) {

@@ -13,9 +13,18 @@ namespace weir {
 namespace {
 
 // Keys, and sections that end in a dot.
-constexpr std::array<std::string_view, 12> kNeedRestart{
-    "role",       "workers",    "node.", "state.",     "redis.", "upstream.discover",
-    "cache.path", "cache.disk", "http.root", "log.format", "webrtc.max_sessions", "origin.max"};
+constexpr std::array<std::string_view, 12> kNeedRestart{"role",
+                                                        "workers",
+                                                        "node.",
+                                                        "state.",
+                                                        "redis.",
+                                                        "upstream.discover",
+                                                        "cache.path",
+                                                        "cache.disk",
+                                                        "http.root",
+                                                        "log.format",
+                                                        "webrtc.max_sessions",
+                                                        "origin.max"};
 
 double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -35,8 +44,8 @@ Reload::Reload(Config first, std::function<Config()> load, Metrics& metrics)
       config_(first_),
       load_(std::move(load)),
       reloads_(metrics.counter("weir_reloads_total", "Configurations read again and taken.")),
-      failures_(metrics.counter("weir_reload_failures_total",
-                                "Configurations read again and refused.")),
+      failures_(
+          metrics.counter("weir_reload_failures_total", "Configurations read again and refused.")),
       successful_(metrics.gauge("weir_config_last_reload_successful",
                                 "1 when the configuration that was read last was taken.")),
       when_(metrics.gauge("weir_config_last_reload_success_timestamp_seconds",

@@ -61,8 +61,8 @@ Result<void> Successor::start(Offer offer, milliseconds patience, Done done) {
   child_ = *child;
   channel_ = std::make_unique<HandoverChannel>(std::move(ends->first));
   const SignalsBlocked in_new_thread;
-  thread_ = std::thread(
-      [this, offer = std::move(offer), patience, done = std::move(done)]() mutable {
+  thread_ =
+      std::thread([this, offer = std::move(offer), patience, done = std::move(done)]() mutable {
         const Offer once = std::move(offer);
         converse(once, patience, done);
       });
@@ -109,7 +109,8 @@ Result<void> Successor::offer_all(const Offer& offer) {
   auto told = channel_->send("workers", std::to_string(offer.workers));
   if (told) told = channel_->send("node", offer.node);
   for (const auto& [name, descriptors] : offer.ports) {
-    for (std::size_t at = 0; told && at < descriptors.size(); at += HandoverChannel::kMaxDescriptors) {
+    for (std::size_t at = 0; told && at < descriptors.size();
+         at += HandoverChannel::kMaxDescriptors) {
       const auto end = std::min(at + HandoverChannel::kMaxDescriptors, descriptors.size());
       told = channel_->send("port", name, {&descriptors[at], &descriptors[end - 1] + 1});
     }
@@ -126,8 +127,8 @@ Result<void> Successor::offer_all(const Offer& offer) {
 Result<void> Successor::await_ready(milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (true) {
-    const auto left = std::chrono::duration_cast<milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
     auto heard = channel_->receive(std::max(left, milliseconds{0}));
     if (!heard) return std::unexpected(heard.error());
     if (heard->verb == "ready") return {};

@@ -48,6 +48,7 @@ class Successor {
 
   // Errors: Busy when one is under way, System when it cannot be started.
   Result<void> start(Offer offer, std::chrono::milliseconds patience, Done done);
+  bool under_way() const { return under_way_; }
   // It is the main process, and goes on to be told. REQUIRES: `done` had a pid.
   void confirm(State state);
 

@@ -248,7 +248,8 @@ class HttpSession {
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = greeting(wanted.head, format, (*fanout)->news()),
                     .admission = std::move(admission_),
-                    .agent = std::move(agent_)};
+                    .agent = std::move(agent_),
+                    .asked = client_.asked()};
     if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();
     arrival.socket = client_.take_socket();
     (*fanout)->admit(format, std::move(arrival));

@@ -17,16 +17,18 @@ constexpr milliseconds kAnswer{1000};
 
 Node::Node(Context context, const Config& config, ProxyNode::Ports ports, OpenPorts open)
     : context_(std::move(context)), open_(std::move(open)) {
-  const auto& [id, loops, routing, admission, metrics, files, webrtc_store, older] = context_;
+  const auto& [id, loops, routing, admission, metrics, desk, files, webrtc_store, older] = context_;
   if (config.text("role") == "edge") {
     edge_ = std::make_unique<EdgeNode>(loops, edge_options_of(config, id, files), routing,
                                        admission, metrics, EdgeNode::Ports{ports.rtmp, ports.http});
+    open_api(config, ports);
     return;
   }
   auto options = proxy_options_of(config, id, files, ports);
   options.webrtc_store = webrtc_store;
-  proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports,
-                                       older);
+  proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics,
+                                       ports, older);
+  open_api(config, ports);
 }
 
 Node::~Node() { drop_offer(); }
@@ -65,6 +67,15 @@ void Node::hand_over() {
   if (proxy_) proxy_->hand_over(std::exchange(passes_, {}));
 }
 
+void Node::open_api(const Config& config, const ProxyNode::Ports& ports) {
+  PublicApi::Signalling signalling;
+  if (proxy_) signalling = [this](const Loop& loop) { return proxy_->signalling(loop); };
+  api_ = std::make_unique<PublicApiNode>(
+      context_.loops, context_.desk, public_api_options_of(config),
+      static_cast<std::size_t>(config.integer("limits.per_address")), signalling);
+  api_->listen(ports.api);
+}
+
 Reload::Part Node::part() {
   return [this](const Config&, const Config& after) { return prepare(after); };
 }
@@ -76,7 +87,7 @@ Reload::Commit Node::prepare(const Config& after) {
   auto setup = router_setup_of(after);
   auto health = health_check_of(after);
   auto reconfigure = [this, opener = std::move(opener), setup = std::move(setup),
-                            health = std::move(health)]() mutable {
+                      health = std::move(health)]() mutable {
     context_.routing.reconfigure(std::move(setup), std::move(health));
     open_ = opener->keep();
   };
@@ -86,14 +97,16 @@ Reload::Commit Node::prepare(const Config& after) {
             ports]() mutable {
       reconfigure();
       edge_->apply(options, {ports.rtmp, ports.http});
+      api_->listen(ports.api);
     };
   }
   auto options = proxy_options_of(after, context_.id, context_.files, ports);
-  return [this, reconfigure = std::move(reconfigure), options = std::move(options),
-          ports]() mutable {
-    reconfigure();
-    proxy_->apply(std::move(options), ports);
-  };
+  return
+      [this, reconfigure = std::move(reconfigure), options = std::move(options), ports]() mutable {
+        reconfigure();
+        proxy_->apply(std::move(options), ports);
+        api_->listen(ports.api);
+      };
 }
 
 ControlView::Streams Node::streams() {
@@ -104,7 +117,10 @@ ControlView::Streams Node::streams() {
 void Node::stop_accepting() {
   if (edge_) edge_->stop_accepting();
   if (proxy_) proxy_->stop_accepting();
+  api_->stop_signalling();
 }
+
+void Node::stop_answering() { api_->listen({}); }
 
 Reload::Part limits_part(Admission& admission) {
   return [&admission](const Config&, const Config& after) -> Reload::Commit {

@@ -13,6 +13,7 @@
 #include "edge/edge_node.h"
 #include "proxy/control_view.h"
 #include "proxy/proxy_setup.h"
+#include "proxy/public_api_node.h"
 
 namespace weir {
 
@@ -28,6 +29,7 @@ class Node {
     Routing& routing;
     Admission& admission;
     Metrics& metrics;
+    SystemDesk& desk;
     const http::StaticFiles* files = nullptr;
     WebrtcStore* webrtc_store = nullptr;
     ProxyNode::Sharing older{};  // the process whose place this one takes
@@ -47,10 +49,13 @@ class Node {
   static ProxyNode::Sharing sharing(std::vector<int> passes, const std::string& secret);
   // It is ready.
   void hand_over();
-  // Takes no more clients. Those who are here go on.
+  // Takes no more clients. Those who are here go on, and listen.api tells why.
   void stop_accepting();
+  // Another process answers at listen.api from here on.
+  void stop_answering();
 
  private:
+  void open_api(const Config& config, const ProxyNode::Ports& ports);
   Reload::Commit prepare(const Config& after);
   void drop_offer();
 
@@ -59,6 +64,7 @@ class Node {
   std::vector<int> passes_;  // our ends of an offer, until it is taken
   std::unique_ptr<EdgeNode> edge_;
   std::unique_ptr<ProxyNode> proxy_;
+  std::unique_ptr<PublicApiNode> api_;
 };
 
 // Connections in all and of one address, as limits.* say; and the log's level.

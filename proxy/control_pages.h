@@ -12,6 +12,8 @@
 //   POST   /api/v1/upstreams/ID/drain       no new streams there; .../undrain takes it back
 //   DELETE /api/v1/upstreams/ID             forgets one that registered
 //   POST   /api/v1/drain                    this node goes away
+//   GET    /api/v1/history                  the last hour in columns
+//   GET    /api/v1/events                   server-sent events: a picture each second
 //   POST   /api/v1/reload                   reads the configuration again
 //
 // Paged: ?start=0&count=10, with `total` in the answer. ?scope=cluster on summaries, vhosts, streams
@@ -46,6 +48,8 @@ struct ControlHandlers {
   std::function<Result<std::vector<UpstreamState>>()> upstreams{};
   // `target` is a path with its query, asked of every upstream that has an API.
   std::function<Result<std::vector<ClusterAnswer>>(const std::string& target)> cluster{};
+  std::function<Poco::JSON::Object::Ptr()> history{};
+  std::function<Result<void>()> events{};  // whether one more may watch
   // These change something.
   std::function<Result<void>(const std::string& id)> kick{};
   std::function<Result<void>(const std::string& id, bool drained)> drain_upstream{};
@@ -86,6 +90,8 @@ class ControlPages {
   SystemAnswer upstreams(const ControlCall& call) const;
   SystemAnswer change_upstream(const ControlCall& call) const;
   SystemAnswer drain() const;
+  SystemAnswer history(const ControlCall& call) const;
+  SystemAnswer events(const ControlCall& call) const;
   SystemAnswer reload() const;
   SystemAnswer list(const ControlCall& call, const ControlListing& listing) const;
   SystemAnswer one(const std::string& name, const Poco::JSON::Object::Ptr& item) const;

@@ -72,6 +72,11 @@ class HttpRelay {
   // Requests that are under way end as they began.
   void offer_no_webrtc() { whip_offered_ = false; }
 
+  // None unless it is offered.
+  std::optional<WhipExchange::Context> webrtc() const {
+    return whip_offered_ ? whip_ : std::nullopt;
+  }
+
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
   // For those who ask the same origins for themselves.
@@ -81,9 +86,6 @@ class HttpRelay {
 
  private:
   friend class HttpExchange;
-
-  enum class Went { On, Closed, NotTaken };
-  Task<Went> signal(http::ServerConnection& client, http::Request& request);
 
   Loop& loop_;
   Routing& routing_;

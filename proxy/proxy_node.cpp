@@ -59,8 +59,8 @@ struct ProxyNode::PerLoop {
       if (descriptors == ports.*port) return;
       close(listener);
       if (descriptors.empty()) return;
-      listener = serve_clients(loop, descriptors[index], node.admission_,
-                               std::bind_front(session, this));
+      listener =
+          serve_clients(loop, descriptors[index], node.admission_, std::bind_front(session, this));
     };
     serve(rtmp, &Ports::rtmp, &PerLoop::serve_rtmp);
     serve(http, &Ports::http, &PerLoop::serve_http);
@@ -120,7 +120,7 @@ struct ProxyNode::PerLoop {
   RtspRelayMetrics rtsp_metrics;
   SrtRelayMetrics srt_metrics;
   HttpRelay http_relay;
-  std::unique_ptr<UdpBuffers> udp;  // when there is a UDP port
+  std::unique_ptr<UdpBuffers> udp;    // when there is a UDP port
   std::unique_ptr<PacketPass> older;  // to the process before this one
   std::unique_ptr<PacketPass> newer;  // from the one after
   std::unique_ptr<Listener> rtmp;
@@ -169,10 +169,13 @@ void ProxyNode::hand_over(const std::vector<int>& passes) {
   });
 }
 
+std::optional<WhipExchange::Context> ProxyNode::signalling(const Loop& loop) const {
+  return per_loop_[static_cast<std::size_t>(loop.index())]->http_relay.webrtc();
+}
+
 void ProxyNode::stop_accepting() {
-  loops_.on_each([this](Loop& loop) {
-    per_loop_[static_cast<std::size_t>(loop.index())]->stop_accepting();
-  });
+  loops_.on_each(
+      [this](Loop& loop) { per_loop_[static_cast<std::size_t>(loop.index())]->stop_accepting(); });
 }
 
 ProxyNode::~ProxyNode() {

@@ -28,6 +28,7 @@ class ProxyNode {
     std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
+    std::vector<int> api;         // for a PublicApiNode
   };
   struct Options {
     RtmpRelayOptions rtmp;
@@ -54,6 +55,8 @@ class ProxyNode {
   void apply(Options options, const Ports& ports);
   const SrtCookies& cookies() const { return srt_cookies_; }
   void hand_over(const std::vector<int>& passes);
+  // For signalling that comes in elsewhere, on that loop; none without listen.webrtc.
+  std::optional<WhipExchange::Context> signalling(const Loop& loop) const;
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.

@@ -1,7 +1,5 @@
 #include "proxy/proxy_setup.h"
 
-#include "common/config_sources.h"
-
 namespace weir {
 
 rtmp::ReaderLimits rtmp_limits_of(const Config& config) {
@@ -19,6 +17,7 @@ ProxyNode::Ports open_ports(const Config& config, PortOpener& opener) {
   ProxyNode::Ports ports;
   ports.rtmp = tcp("listen.rtmp");
   ports.http = tcp("listen.http");
+  ports.api = tcp("listen.api");
   if (config.text("role") != "proxy") return ports;
   ports.rtsp = tcp("listen.rtsp");
   ports.srt = opener.udp("listen.srt", config.listen("listen.srt"));
@@ -73,15 +72,18 @@ ProxyNode::Options proxy_options_of(const Config& config, const std::string& nod
   options.whip.dial = dial_options_of(config);
   if (!ports.webrtc_udp.empty()) options.whip.media_port = endpoint_of(ports.webrtc_udp, {}).port;
   options.whip.tcp = config.boolean("webrtc.tcp");
-  for (const auto text : http::split_list(config.text("webrtc.candidates"))) {
-    auto endpoint = parse_endpoint(text, "");
-    if (!endpoint) throw ConfigError("webrtc.candidates: " + endpoint.error().text);
-    options.whip.candidates.push_back(std::move(*endpoint));
-  }
+  options.whip.candidates = config.hosts("webrtc.candidates");
   options.webrtc_sessions = static_cast<std::size_t>(config.integer("webrtc.max_sessions"));
   options.srt = {.dial = dial_options_of(config),
                  .idle = config.duration("srt.idle_timeout"),
                  .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
+  return options;
+}
+
+PublicApi::Options public_api_options_of(const Config& config) {
+  PublicApi::Options options;
+  options.times.head = config.duration("http.head_timeout");
+  options.limits.head = config.size("http.max_head");
   return options;
 }
 

@@ -9,6 +9,7 @@
 #include "common/config.h"
 #include "common/port_opener.h"
 #include "proxy/proxy_node.h"
+#include "proxy/public_api.h"
 
 namespace weir {
 
@@ -23,5 +24,7 @@ EndpointTable reached_at(const Config& config, const ProxyNode::Ports& ports);
 // `files`, which may be null, outlives the node. Throws ConfigError.
 ProxyNode::Options proxy_options_of(const Config& config, const std::string& node,
                                     const http::StaticFiles* files, const ProxyNode::Ports& ports);
+
+PublicApi::Options public_api_options_of(const Config& config);
 
 }  // namespace weir

@@ -43,9 +43,9 @@ std::vector<std::string> Registry::reconfigure(RegistryOptions options,
     Entry& entry = at->second;
     if (fresh) {
       entry.health.joined(now);
-    } else if (const Upstream& old = *entry.upstream;
-               old.host != upstream.host || old.endpoints != upstream.endpoints ||
-               old.knowledge != Knowledge::Configured) {
+    } else if (const Upstream& old = *entry.upstream; old.host != upstream.host ||
+                                                      old.endpoints != upstream.endpoints ||
+                                                      old.knowledge != Knowledge::Configured) {
       entry = {.upstream = nullptr, .health = entry.health};
       entry.health.restarted(now);
       gone.push_back(upstream.id);

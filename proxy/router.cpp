@@ -12,7 +12,7 @@ namespace weir {
 namespace {
 
 bool blames_upstream(Errc reason, Stage stage) {
-  if (stage == Stage::Request) return false;
+  if (stage == Stage::Request || stage == Stage::Media) return false;
   switch (reason) {
     case Errc::Closed:
     case Errc::Reset:
@@ -33,6 +33,7 @@ bool blames_upstream(Errc reason, Stage stage) {
 
 // What singly says nothing, for the client may have caused it.
 bool may_blame_upstream(Errc reason, Stage stage) {
+  if (stage == Stage::Media) return reason == Errc::Timeout;
   return stage == Stage::Setup &&
          (reason == Errc::Closed || reason == Errc::Reset || reason == Errc::Protocol);
 }
@@ -203,7 +204,7 @@ Router::Effect Router::failed(const std::string& key, const std::string& id, Err
   if (!health) return Effect::None;
   if (may_blame_upstream(reason, stage)) {
     if (!health->hung_up(registry_.health(), now)) return Effect::None;
-    tell_ejected(id, *health, "hangs up", key, 0);
+    tell_ejected(id, *health, stage == Stage::Media ? "no media" : "hangs up", key, 0);
     return Effect::Ejected;
   }
   if (!blames_upstream(reason, stage)) return Effect::None;
@@ -246,6 +247,10 @@ bool Router::others_than(const std::string& id, TimePoint now) const {
 
 void Router::succeeded(const std::string& id, TimePoint now) {
   if (UpstreamHealth* health = registry_.health_of(id)) health->succeeded(now);
+}
+
+void Router::served(const std::string& id) {
+  if (UpstreamHealth* health = registry_.health_of(id)) health->served();
 }
 
 void Router::opened(const std::string& key, const std::string& id, TimePoint now, Purpose purpose) {

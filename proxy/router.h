@@ -60,6 +60,7 @@ enum class Stage : std::uint8_t {
   Setup,    // RTMP up to createStream: a hang-up may be the answer to what the client sent, silence
             // may not
   Request,  // any client can ask for what makes an upstream slow or hang up
+  Media,    // WebRTC's checks are not answered; a client that came too late sees that, too
 };
 
 // What a session does with its stream.
@@ -123,8 +124,9 @@ class Router {
   // What an active probe found, and its words.
   Effect probed(const std::string& id, Probed result, std::string_view why, TimePoint now);
 
-  // A connect to `id` worked.
+  // A connect to `id` worked; it served a session.
   void succeeded(const std::string& id, TimePoint now);
+  void served(const std::string& id);
 
   // A session of the stream runs through `id`, and ends. REQUIRES: each closed() belongs to one
   // opened().

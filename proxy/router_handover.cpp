@@ -36,15 +36,15 @@ std::vector<std::string> tell_held(const Router& router) {
 void hear(Router& router, const std::string& line, TimePoint now) {
   const auto space = line.find(' ');
   const std::string_view kind = std::string_view(line).substr(0, space);
-  std::string_view value = space == std::string::npos ? "" : std::string_view(line).substr(space + 1);
+  std::string_view value =
+      space == std::string::npos ? "" : std::string_view(line).substr(space + 1);
   if (kind == "origin") {
     std::int64_t age = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), age);
     if (error != std::errc{} || age < 0) return;
     value.remove_prefix(static_cast<std::size_t>(end - value.data()));
     if (const auto member = decode_member(value))
-      static_cast<void>(
-          router.restore_origin(*member, now - std::chrono::milliseconds(age), now));
+      static_cast<void>(router.restore_origin(*member, now - std::chrono::milliseconds(age), now));
   } else if (kind == "drained") {
     if (const auto note = decode_note(value)) router.restore_drained(note->name);
   } else if (kind == "route") {

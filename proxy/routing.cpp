@@ -33,6 +33,12 @@ Routing::Routing(Loop& home, Router router, Metrics& metrics,
                  took_effect(router_.probed(id, result, why, home_.now()), id);
                }),
       search_(home, router_.registry()) {
+  for (std::size_t i = 0; i < kProtocolCount; ++i)
+    connects_[i] =
+        &metrics.histogram("weir_upstream_connect_seconds",
+                           "Time to connect to an upstream, its name looked up included.",
+                           {kWaitBuckets.begin(), kWaitBuckets.end()},
+                           {{"protocol", std::string(name(static_cast<Protocol>(i)))}});
   router_.on_moved([this](const std::string& key, const std::string& id) { tell_moved(key, id); });
 }
 
@@ -137,6 +143,10 @@ void Routing::failed(std::string key, std::string id, Errc reason, Stage stage) 
 
 void Routing::succeeded(std::string id) {
   home_.post([this, id = std::move(id)] { router_.succeeded(id, home_.now()); });
+}
+
+void Routing::served(std::string id) {
+  home_.post([this, id = std::move(id)] { router_.served(id); });
 }
 
 Result<void> Routing::heartbeat_from_outside(Registration registration, milliseconds patience) {

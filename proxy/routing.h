@@ -7,6 +7,7 @@
 // Bounds: the Router's; questions under way are bounded by the sessions that ask.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -48,6 +49,12 @@ class Routing {
   void confirmed(std::string key, std::string id);
   void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);
+  // How long a connect to an upstream took; any thread.
+  void connected(Protocol protocol, Duration took) {
+    connects_[static_cast<std::size_t>(protocol)]->Observe(
+        std::chrono::duration<double>(took).count());
+  }
+  void served(std::string id);
 
   // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
   Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);
@@ -108,6 +115,7 @@ class Routing {
   prometheus::Gauge& live_;
   prometheus::Gauge& ejected_;
   prometheus::Gauge& routes_;
+  std::array<prometheus::Histogram*, kProtocolCount> connects_;
   std::optional<RouterState> state_;
   std::unique_ptr<StateKeeper> keeper_;  // none: nothing is kept
   UpstreamGauges gauges_;

@@ -5,13 +5,14 @@
 #include <Poco/Net/HTTPServerConnection.h>
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequest.h>
+#include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/ServerSocketImpl.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
 #include <Poco/Net/TCPServerDispatcher.h>
 #include <Poco/ThreadPool.h>
-#include <Poco/Net/ServerSocketImpl.h>
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/eventfd.h>
@@ -28,6 +29,7 @@
 #include "common/config_sources.h"
 #include "common/signals_blocked.h"
 #include "proxy/connection_watch.h"
+#include "proxy/live_events.h"
 
 namespace weir {
 namespace {
@@ -91,8 +93,8 @@ class CurrentPages {
 
 class Responder final : public Poco::Net::HTTPRequestHandler {
  public:
-  Responder(const CurrentPages& pages, ConnectionWatch::Visit& visit)
-      : pages_(pages.get()), visit_(visit) {}
+  Responder(const CurrentPages& pages, LiveEvents* events, ConnectionWatch::Visit& visit)
+      : pages_(pages.get()), events_(events), visit_(visit) {}
 
   void handleRequest(HTTPServerRequest& request, HTTPServerResponse& response) override {
     SystemAnswer answer;
@@ -100,25 +102,32 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
     try {
       visit_.answering();
       answer = pages_->answer({.method = request.getMethod(),
-                              .target = request.getURI(),
-                              .sender = request.clientAddress().host().toString(),
-                              .authorization = request.get("Authorization", ""),
-                              .host = request.get("Host", ""),
-                              .origin = request.get("Origin", "")},
-                             [&] {
-                               visit_.reading();
-                               body_read = true;
-                               auto body = read_body(request);
-                               visit_.answering();
-                               return body;
-                             });
+                               .target = request.getURI(),
+                               .sender = request.clientAddress().host().toString(),
+                               .authorization = request.get("Authorization", ""),
+                               .host = request.get("Host", ""),
+                               .origin = request.get("Origin", ""),
+                               .if_none_match = request.get("If-None-Match", "")},
+                              [&] {
+                                visit_.reading();
+                                body_read = true;
+                                auto body = read_body(request);
+                                visit_.answering();
+                                return body;
+                              });
     } catch (const std::exception&) {
       answer = refusal(500, "internal error");
+    }
+    if (answer.events && events_ != nullptr) {
+      response.setKeepAlive(false);
+      events_->take(dynamic_cast<Poco::Net::HTTPServerRequestImpl&>(request).detachSocket());
+      return;
     }
     response.setStatusAndReason(static_cast<Status>(answer.status));
     response.setContentType(answer.type);
     response.set("X-Content-Type-Options", "nosniff");
     response.set("Cache-Control", "no-store");
+    for (const auto& [name, value] : answer.headers) response.set(name, value);
     if (!answer.allow.empty()) response.set("Allow", answer.allow);
     if (!answer.authenticate.empty()) response.set("WWW-Authenticate", answer.authenticate);
     // What is left of an unread body must not be taken for the next request.
@@ -131,19 +140,22 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
 
  private:
   const CurrentPages::Pages pages_;
+  LiveEvents* const events_;
   ConnectionWatch::Visit& visit_;
 };
 
 class ResponderFactory final : public Poco::Net::HTTPRequestHandlerFactory {
  public:
-  ResponderFactory(const CurrentPages& pages, std::shared_ptr<ConnectionWatch::Visit> visit)
-      : pages_(pages), visit_(std::move(visit)) {}
+  ResponderFactory(const CurrentPages& pages, LiveEvents* events,
+                   std::shared_ptr<ConnectionWatch::Visit> visit)
+      : pages_(pages), events_(events), visit_(std::move(visit)) {}
   Poco::Net::HTTPRequestHandler* createRequestHandler(const HTTPServerRequest&) override {
-    return new Responder{pages_, *visit_};
+    return new Responder{pages_, events_, *visit_};
   }
 
  private:
   const CurrentPages& pages_;
+  LiveEvents* const events_;
   const std::shared_ptr<ConnectionWatch::Visit> visit_;
 };
 
@@ -151,20 +163,21 @@ using Params = Poco::Net::HTTPServerParams;
 
 class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
  public:
-  ConnectionFactory(const CurrentPages& pages, ConnectionWatch& watch, Params::Ptr params)
-      : pages_(pages), watch_(watch), params_(std::move(params)) {}
+  ConnectionFactory(const CurrentPages& pages, LiveEvents* events, ConnectionWatch& watch,
+                    Params::Ptr params)
+      : pages_(pages), events_(events), watch_(watch), params_(std::move(params)) {}
 
   Poco::Net::TCPServerConnection* createConnection(const Poco::Net::StreamSocket& socket) override {
     auto visit = std::make_shared<ConnectionWatch::Visit>(watch_, socket.impl()->sockfd());
-    return new Connection{socket, params_, pages_, visit};
+    return new Connection{socket, params_, new ResponderFactory{pages_, events_, visit}, visit};
   }
 
  private:
   class Connection final : public Poco::Net::HTTPServerConnection {
    public:
     Connection(const Poco::Net::StreamSocket& socket, const Params::Ptr& params,
-               const CurrentPages& pages, const std::shared_ptr<ConnectionWatch::Visit>& visit)
-        : HTTPServerConnection(socket, params, new ResponderFactory{pages, visit}), visit_(visit) {}
+               ResponderFactory* factory, const std::shared_ptr<ConnectionWatch::Visit>& visit)
+        : HTTPServerConnection(socket, params, factory), visit_(visit) {}
     void run() override {
       if (visit_->watched()) HTTPServerConnection::run();
     }
@@ -174,6 +187,7 @@ class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
   };
 
   const CurrentPages& pages_;
+  LiveEvents* const events_;
   ConnectionWatch& watch_;
   const Params::Ptr params_;
 };
@@ -253,8 +267,8 @@ class SystemApi::Server {
     // Another process may be quicker to accept who is waiting.
     socket_.setBlocking(false);
     const Params::Ptr params = params_of(options);
-    dispatcher_ = new Poco::Net::TCPServerDispatcher(new ConnectionFactory{pages_, watch_, params},
-                                                     pool_, params);
+    dispatcher_ = new Poco::Net::TCPServerDispatcher(
+        new ConnectionFactory{pages_, options.events, watch_, params}, pool_, params);
     door_ = std::thread{[this] { keep_door(); }};
   }
 

@@ -27,6 +27,8 @@
 
 namespace weir {
 
+class LiveEvents;
+
 class SystemApi {
  public:
   using Handlers = SystemPages::Handlers;
@@ -39,6 +41,7 @@ class SystemApi {
     CidrList allow;                        // who may register
     std::string token{};                   // of the control API; empty: none
     Identity identity;
+    LiveEvents* events = nullptr;  // whose Handlers::events says that there is room
     std::size_t threads = 8;
     std::size_t max_waiting = 256;
     std::chrono::milliseconds deadline{10'000};

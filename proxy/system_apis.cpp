@@ -4,9 +4,9 @@
 
 namespace weir {
 
-SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, const Config& config,
-                       OpenPorts known)
-    : identity_(std::move(identity)), handlers_(std::move(handlers)) {
+SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events,
+                       const Config& config, OpenPorts known)
+    : identity_(std::move(identity)), handlers_(std::move(handlers)), events_(events) {
   PortOpener opener(1, std::move(known));
   for (const auto& [option, each] : handlers_) {
     const auto socket = opener.single(option, config.listen(option));
@@ -17,14 +17,14 @@ SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, const Co
 
 std::unique_ptr<SystemApi> SystemApis::make(const std::string& option, const Config& config,
                                             int socket) const {
-  return std::make_unique<SystemApi>(
-      SystemApi::Options{.option = option,
-                         .listen = *config.listen(option),
-                         .socket = socket,
-                         .allow = config.networks("system.allow"),
-                         .token = config.text("api.token"),
-                         .identity = identity_},
-      handlers_.at(option));
+  return std::make_unique<SystemApi>(SystemApi::Options{.option = option,
+                                                        .listen = *config.listen(option),
+                                                        .socket = socket,
+                                                        .allow = config.networks("system.allow"),
+                                                        .token = config.text("api.token"),
+                                                        .identity = identity_,
+                                                        .events = &events_},
+                                     handlers_.at(option));
 }
 
 Reload::Part SystemApis::part() {
@@ -36,7 +36,8 @@ Reload::Commit SystemApis::prepare(const Config& before, const Config& after) {
   std::map<std::string, int> moved;  // to a socket, or nowhere
   for (const auto& [option, each] : handlers_) {
     const auto socket = opener->single(option, after.listen(option));
-    if (before.text(option) != after.text(option)) moved[option] = socket.empty() ? -1 : socket.front();
+    if (before.text(option) != after.text(option))
+      moved[option] = socket.empty() ? -1 : socket.front();
   }
   return [this, opener = std::move(opener), moved = std::move(moved), after] {
     for (const auto& [option, socket] : moved) {

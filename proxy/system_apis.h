@@ -23,9 +23,9 @@ class SystemApis {
   // By option, what each serves.
   using Handlers = std::map<std::string, SystemApi::Handlers>;
 
-  // Opens them. Throws ConfigError when one cannot be had.
-  SystemApis(SystemApi::Identity identity, Handlers handlers, const Config& config,
-             OpenPorts known = {});
+  // Opens them. Watchers of events are handed to `events`. Throws ConfigError when one cannot be had.
+  SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events,
+             const Config& config, OpenPorts known = {});
 
   Reload::Part part();
   const OpenPorts& ports() const { return open_; }
@@ -38,10 +38,12 @@ class SystemApis {
   using Apis = std::map<std::string, std::unique_ptr<SystemApi>>;
 
   Reload::Commit prepare(const Config& before, const Config& after);
-  std::unique_ptr<SystemApi> make(const std::string& option, const Config& config, int socket) const;
+  std::unique_ptr<SystemApi> make(const std::string& option, const Config& config,
+                                  int socket) const;
 
   const SystemApi::Identity identity_;
   const Handlers handlers_;
+  LiveEvents& events_;
   OpenPorts open_;
   Apis apis_;
   std::vector<std::unique_ptr<SystemApi>> leaving_;

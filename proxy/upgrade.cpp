@@ -41,7 +41,8 @@ void Upgrade::became(const Result<int>& pid) {
   if (auto given = routing_.hand_over(kAnswer); !given)
     log::warn("the state is not given up", {{"error", given.error().text}});
   successor_.confirm([this] {
-    auto held = routing_.ask_from_outside([](Router& router) { return tell_held(router); }, kAnswer);
+    auto held =
+        routing_.ask_from_outside([](Router& router) { return tell_held(router); }, kAnswer);
     return held ? std::move(*held) : std::vector<std::string>{};
   });
   log::info("upgraded", {{"pid", *pid}});

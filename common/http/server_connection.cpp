@@ -21,12 +21,27 @@ std::string_view protocol_of(std::string_view extension) {
 
 ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times,
                                    const Limits& limits)
-    : Connection(std::move(socket)), times_(times), reader_(limits) {
-  session_.emplace(SessionFacts{.protocol = "http", .peer = this->socket().peer()}, this->socket());
+    : Connection(std::move(socket)),
+      times_(times),
+      reader_(limits),
+      record_(Sessions::current() != nullptr ? Sessions::current()->witness() : nullptr,
+              this->socket()),
+      asked_(loop().now()) {
+  session_.emplace(
+      SessionFacts{.protocol = "http", .peer = this->socket().peer(), .connection = true},
+      this->socket());
   session_->set_idle(true);
 }
 
+ServerConnection::~ServerConnection() { end_record(); }
+
+void ServerConnection::end_record() {
+  if (session_) record_.end(*session_);
+}
+
 void ServerConnection::note(Request& request) {
+  asked_ = loop().now();
+  record_.begin(request, asked_);
   const Sessions* all = Sessions::current();
   if (all == nullptr || !session_) return;
   session_->set_idle(false);
@@ -44,6 +59,7 @@ void ServerConnection::note(Request& request) {
 }
 
 Task<Parsed<Request>> ServerConnection::read_request() {
+  end_record();
   if (!body().ended()) co_return refuse(0, Errc::Closed, "the last request's body was not read");
   Deadline deadline = loop().in(times_.head);
   if (session_) session_->set_idle(unread().empty());
@@ -61,12 +77,16 @@ Task<Parsed<Request>> ServerConnection::read_request() {
 }
 
 Task<Result<void>> ServerConnection::respond(std::string bytes) {
+  if (const int status = final_status(bytes); status != 0) answered(status);
   auto sent = co_await write(std::move(bytes), loop().in(times_.write));
+  if (!sent) failed(sent.error().code);
   co_return sent;
 }
 
 Task<void> ServerConnection::refuse_with(Refusal why) {
   if (why.status == 0) co_return;
+  if (!record_.open()) record_.begin_without_one(loop().now());
+  failed(why.code);
   const std::string text = why.text + '\n';
   const Headers close{{"Connection", "close"}};
   auto sent = co_await respond(simple_response(why.status, "text/plain", text, close));
@@ -74,6 +94,7 @@ Task<void> ServerConnection::refuse_with(Refusal why) {
 }
 
 Task<void> ServerConnection::close_gently() {
+  end_record();
   socket().shut_down_writes();
   const Deadline deadline = loop().in(kLinger);
   while (!gone() && loop().now() < deadline) {

@@ -92,7 +92,8 @@ TEST_CASE("what needs a restart stays as it was, and is named until then", "[rel
     workers = after.text("workers");
     return nullptr;
   });
-  process.file = {setting("workers", "3"), setting("redis.host", "db"), setting("log.level", "warn")};
+  process.file = {setting("workers", "3"), setting("redis.host", "db"),
+                  setting("log.level", "warn")};
   for (const Keys& changed : {Keys{"log.level"}, Keys{}}) {
     const auto report = process.reload.run();
     REQUIRE(report);

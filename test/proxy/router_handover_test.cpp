@@ -65,7 +65,9 @@ TEST_CASE("what is heard never takes a stream from where it is", "[handover]") {
   Router fresh = with_one_configured();
   REQUIRE(fresh.configure(configured("d")));
   REQUIRE(fresh.confirmed("live/a", "d", at(0)));
-  hear(fresh, "route " + encode(SharedRoute{"live/a", "c", fresh.registry().find("c")->upstream->generation()}),
+  hear(fresh,
+       "route " +
+           encode(SharedRoute{"live/a", "c", fresh.registry().find("c")->upstream->generation()}),
        at(1));
   CHECK(fresh.remembered("live/a", at(1))->upstream == "d");
 }
