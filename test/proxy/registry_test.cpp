@@ -208,8 +208,6 @@ TEST_CASE("who is not known has no health", "[registry]") {
   CHECK(registry.health_of("z") == nullptr);
 }
 
-}  // namespace weir
-
 TEST_CASE("another configuration adds, takes away and changes its upstreams alone", "[registry]") {
   Registry registry = two();
   REQUIRE(registry.heartbeat(beat("o"), at(0)));
@@ -235,3 +233,5 @@ TEST_CASE("who has registered under a name gives way to the configuration", "[re
   CHECK(registry.expire(at(1e6)).empty());
   CHECK(registry.heartbeat(beat("o"), at(2)).error().code == Errc::Denied);
 }
+
+}  // namespace weir
