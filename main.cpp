@@ -247,16 +247,19 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::optional<SharedWebrtcStore> webrtc_store;
   if (SharedState* state = routing.shared_state()) webrtc_store.emplace(loops[0], *state);
-  std::optional<Node> role(std::in_place,
-                           Node::Context{.id = node,
-                                         .loops = loops,
-                                         .routing = routing,
-                                         .admission = admission,
-                                         .metrics = metrics,
-                                         .desk = *desk,
-                                         .files = files ? &*files : nullptr,
-                                         .webrtc_store = webrtc_store ? &*webrtc_store : nullptr},
-                           config, ports, opener.keep());
+  std::optional<Node> role(
+      std::in_place,
+      Node::Context{.id = node,
+                    .loops = loops,
+                    .routing = routing,
+                    .admission = admission,
+                    .metrics = metrics,
+                    .desk = *desk,
+                    .files = files ? &*files : nullptr,
+                    .webrtc_store = webrtc_store ? &*webrtc_store : nullptr,
+                    .older = before ? Node::sharing(before->take_passes(), before->secret())
+                                    : ProxyNode::Sharing{}},
+      config, ports, opener.keep());
   control.attach({.sessions = &sessions, .cluster = &cluster, .streams = role->streams()});
   const StreamMetrics stream_metrics(
       metrics, sessions, role->streams(),
@@ -293,8 +296,13 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   departure.on(SIGUSR2, [&] {
     if (before && before->present())
       return log::error("no upgrade while the process before this one drains");
-    upgrade.begin({.workers = workers, .node = node, .ports = ports_of_all(), .state = {}},
-                  reload.config().duration("upgrade.timeout"));
+    if (upgrade.under_way()) return log::error("an upgrade is under way");
+    auto shared = role->offer();
+    if (!shared) return log::error("no upgrade", {{"error", shared.error().text}});
+    shared->workers = workers;
+    shared->node = node;
+    shared->ports = ports_of_all();
+    upgrade.begin(std::move(*shared), reload.config().duration("upgrade.timeout"));
   });
   const auto why = departure.wait();
   log::info("going away", {{"asked_by", name(why)}, {"pid", ::getpid()}});
@@ -305,6 +313,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const auto force = Clock::now() + longest;
   if (upgraded) {
     apis.stop_accepting();
+    role->hand_over();
     role->stop_answering();
   } else {
     routing.leave();

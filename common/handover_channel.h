@@ -2,7 +2,8 @@
 // Between a process and the one that takes its place: short messages over a socket pair, some of them
 // with descriptors. What is said, in this order:
 //
-//     old ─► new   workers N │ node ID │ port NAME, with its sockets │ state ... │ begin
+//     old ─► new   workers N │ node ID │ port NAME, with its sockets │ pass N, with its socket │
+//                  secret BYTES │ state ... │ begin
 //     new ─► old   ready     or: failed WHY
 //     old ─► new   main            the service manager knows
 //                  state ...       what its sessions hold, until it ends

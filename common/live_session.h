@@ -77,7 +77,7 @@ class LiveSession {
   void media_began();
   // Why it is about to end, when it is not the operator who ends it; Errc::Closed unless told.
   void over(Errc why) { why_ = why; }
-  // Between requests: nobody would miss it when this node is to go away.
+  // Between two requests: nobody would miss it when this node is to go away.
   void set_idle(bool idle) { idle_ = idle; }
 
  private:

@@ -46,6 +46,10 @@ void Predecessor::take_offer() {
     } else if (verb == "port") {
       auto& port = ports_[text];
       port.insert(port.end(), descriptors.begin(), descriptors.end());
+    } else if (verb == "pass") {
+      passes_.insert(passes_.end(), descriptors.begin(), descriptors.end());
+    } else if (verb == "secret") {
+      secret_ = std::move(text);
     } else if (verb == "state") {
       state_.push_back(std::move(text));
     }

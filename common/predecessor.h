@@ -32,6 +32,9 @@ class Predecessor {
   const std::string& node() const { return node_; }
   // Whoever asks takes them over.
   OpenPorts take_ports() { return std::exchange(ports_, {}); }
+  // One for each loop; whoever asks takes them over.
+  std::vector<int> take_passes() { return std::exchange(passes_, {}); }
+  const std::string& secret() const { return secret_; }
   const std::vector<std::string>& state() const { return state_; }
 
   // This process does not get on its feet.
@@ -53,6 +56,8 @@ class Predecessor {
   std::size_t workers_ = 0;
   std::string node_;
   OpenPorts ports_;
+  std::vector<int> passes_;
+  std::string secret_;
   std::vector<std::string> state_;
   std::atomic<bool> present_{true};
   std::thread thread_;

@@ -39,6 +39,10 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
+Successor::Offer::~Offer() {
+  for (const int fd : passes) ::close(fd);
+}
+
 Successor::~Successor() {
   ending_ = true;
   if (channel_) channel_->shut();
@@ -57,9 +61,11 @@ Result<void> Successor::start(Offer offer, milliseconds patience, Done done) {
   child_ = *child;
   channel_ = std::make_unique<HandoverChannel>(std::move(ends->first));
   const SignalsBlocked in_new_thread;
-  thread_ = std::thread([this, offer = std::move(offer), patience, done = std::move(done)] {
-    converse(offer, patience, done);
-  });
+  thread_ =
+      std::thread([this, offer = std::move(offer), patience, done = std::move(done)]() mutable {
+        const Offer once = std::move(offer);
+        converse(once, patience, done);
+      });
   return {};
 }
 
@@ -109,6 +115,9 @@ Result<void> Successor::offer_all(const Offer& offer) {
       told = channel_->send("port", name, {&descriptors[at], &descriptors[end - 1] + 1});
     }
   }
+  for (std::size_t at = 0; told && at < offer.passes.size(); ++at)
+    told = channel_->send("pass", std::to_string(at), {offer.passes[at]});
+  if (told) told = channel_->send("secret", offer.secret);
   for (const std::string& state : offer.state)
     if (told) told = channel_->send("state", state);
   if (told) told = channel_->send("begin");

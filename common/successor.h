@@ -24,9 +24,15 @@ namespace weir {
 class Successor {
  public:
   struct Offer {
+    Offer() = default;
+    Offer(Offer&&) = default;
+    ~Offer();
+
     std::size_t workers = 0;
     std::string node;
-    OpenPorts ports;
+    OpenPorts ports;                 // not the offer's
+    std::vector<int> passes;         // the offer's: by these the UDP ports are shared
+    std::string secret;              // that both use
     std::vector<std::string> state;  // whatever the role wants to be known
   };
   // The process that is ready; why there is none.
@@ -42,6 +48,7 @@ class Successor {
 
   // Errors: Busy when one is under way, System when it cannot be started.
   Result<void> start(Offer offer, std::chrono::milliseconds patience, Done done);
+  bool under_way() const { return under_way_; }
   // It is the main process, and goes on to be told. REQUIRES: `done` had a pid.
   void confirm(State state);
 

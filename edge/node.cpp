@@ -1,5 +1,10 @@
 #include "edge/node.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
 #include "common/log.h"
 #include "edge/edge_setup.h"
 #include "proxy/routing_setup.h"
@@ -12,7 +17,7 @@ constexpr milliseconds kAnswer{1000};
 
 Node::Node(Context context, const Config& config, ProxyNode::Ports ports, OpenPorts open)
     : context_(std::move(context)), open_(std::move(open)) {
-  const auto& [id, loops, routing, admission, metrics, desk, files, webrtc_store] = context_;
+  const auto& [id, loops, routing, admission, metrics, desk, files, webrtc_store, older] = context_;
   if (config.text("role") == "edge") {
     edge_ = std::make_unique<EdgeNode>(loops, edge_options_of(config, id, files), routing,
                                        admission, metrics, EdgeNode::Ports{ports.rtmp, ports.http});
@@ -21,9 +26,45 @@ Node::Node(Context context, const Config& config, ProxyNode::Ports ports, OpenPo
   }
   auto options = proxy_options_of(config, id, files, ports);
   options.webrtc_store = webrtc_store;
-  proxy_ =
-      std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);
+  proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics,
+                                       ports, older);
   open_api(config, ports);
+}
+
+Node::~Node() { drop_offer(); }
+
+void Node::drop_offer() {
+  for (const int fd : std::exchange(passes_, {})) ::close(fd);
+}
+
+ProxyNode::Sharing Node::sharing(std::vector<int> passes, const std::string& secret) {
+  ProxyNode::Sharing older;
+  older.passes = std::move(passes);
+  SrtCookies::Key key;
+  if (secret.size() == key.size()) {
+    std::ranges::copy(secret, key.begin());
+    older.cookies = SrtCookies(key);
+  }
+  return older;
+}
+
+Result<Successor::Offer> Node::offer() {
+  Successor::Offer offer;
+  if (!proxy_) return offer;
+  drop_offer();
+  for (std::size_t i = 0; i < context_.loops.size(); ++i) {
+    auto ends = PacketPass::open();
+    if (!ends) return std::unexpected(ends.error());
+    passes_.push_back(ends->first);
+    offer.passes.push_back(ends->second);
+  }
+  const auto& key = proxy_->cookies().key();
+  offer.secret.assign(key.begin(), key.end());
+  return offer;
+}
+
+void Node::hand_over() {
+  if (proxy_) proxy_->hand_over(std::exchange(passes_, {}));
 }
 
 void Node::open_api(const Config& config, const ProxyNode::Ports& ports) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/reload.h"
+#include "common/successor.h"
 #include "edge/edge_node.h"
 #include "proxy/control_view.h"
 #include "proxy/proxy_setup.h"
@@ -18,6 +19,10 @@ namespace weir {
 
 class Node {
  public:
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
   struct Context {
     std::string id;
     LoopGroup& loops;
@@ -27,6 +32,7 @@ class Node {
     SystemDesk& desk;
     const http::StaticFiles* files = nullptr;
     WebrtcStore* webrtc_store = nullptr;
+    ProxyNode::Sharing older{};  // the process whose place this one takes
   };
 
   // `open` has the ports, and all of them are the node's.
@@ -37,6 +43,12 @@ class Node {
   const OpenPorts& ports() const { return open_; }
   // What an edge holds; null for a proxy, which does not look into streams.
   ControlView::Streams streams();
+  // What the process that takes this one's place needs to share its UDP ports; nothing for an edge.
+  // And what it makes of it.
+  Result<Successor::Offer> offer();
+  static ProxyNode::Sharing sharing(std::vector<int> passes, const std::string& secret);
+  // It is ready.
+  void hand_over();
   // Takes no more clients. Those who are here go on, and listen.api tells why.
   void stop_accepting();
   // Another process answers at listen.api from here on.
@@ -45,9 +57,11 @@ class Node {
  private:
   void open_api(const Config& config, const ProxyNode::Ports& ports);
   Reload::Commit prepare(const Config& after);
+  void drop_offer();
 
   const Context context_;
   OpenPorts open_;
+  std::vector<int> passes_;  // our ends of an offer, until it is taken
   std::unique_ptr<EdgeNode> edge_;
   std::unique_ptr<ProxyNode> proxy_;
   std::unique_ptr<PublicApiNode> api_;

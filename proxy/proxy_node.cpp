@@ -40,6 +40,7 @@ struct ProxyNode::PerLoop {
   void open_webrtc(int fd, Admission& admission, WebrtcDirectory& directory, Metrics& metrics) {
     const WebrtcPort::Context context{loop, udp_buffers(), routing, directory, admission, metrics};
     webrtc = std::make_unique<WebrtcPort>(context, fd);
+    if (older) webrtc->share(*older);
     http_relay.offer_webrtc(directory, options.whip);
   }
 
@@ -47,6 +48,7 @@ struct ProxyNode::PerLoop {
     const SrtContext context{loop,        options.srt,   routing,  resolver,
                              srt_metrics, udp_buffers(), directory};
     srt = std::make_unique<SrtRelay>(context, admission, cookies, fd);
+    if (older) srt->share(*older);
   }
 
   // From here on these are the ports. What is left of others keeps its sessions.
@@ -86,6 +88,18 @@ struct ProxyNode::PerLoop {
     listener.reset();
   }
 
+  // What the process after this one passes on is as if received here.
+  void hand_over(int pass) {
+    newer = std::make_unique<PacketPass>(
+        loop, pass,
+        [this](PacketPass::Port port, const UdpPeer& from, std::span<std::uint8_t> packet) {
+          if (port == PacketPass::Port::Webrtc && webrtc) webrtc->passed(from, packet);
+          if (port == PacketPass::Port::Srt && srt) srt->passed(from, packet);
+        });
+    if (webrtc) webrtc->hand_over();
+    if (srt) srt->hand_over();
+  }
+
   void stop_accepting() {
     for (auto* listener : {&rtmp, &http, &rtsp, &webrtc_tcp}) close(*listener);
     if (webrtc) webrtc->stop_accepting();
@@ -106,7 +120,9 @@ struct ProxyNode::PerLoop {
   RtspRelayMetrics rtsp_metrics;
   SrtRelayMetrics srt_metrics;
   HttpRelay http_relay;
-  std::unique_ptr<UdpBuffers> udp;  // when there is a UDP port
+  std::unique_ptr<UdpBuffers> udp;    // when there is a UDP port
+  std::unique_ptr<PacketPass> older;  // to the process before this one
+  std::unique_ptr<PacketPass> newer;  // from the one after
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
   std::unique_ptr<Listener> rtsp;
@@ -119,15 +135,19 @@ struct ProxyNode::PerLoop {
 };
 
 ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
-                     Metrics& metrics, const Ports& ports)
+                     Metrics& metrics, const Ports& ports, Sharing older)
     : loops_(loops),
       admission_(admission),
       metrics_(metrics),
-      webrtc_(options.webrtc_sessions, options.webrtc_store, metrics) {
+      webrtc_(options.webrtc_sessions, options.webrtc_store, metrics),
+      srt_cookies_(older.cookies) {
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
-    auto& part = per_loop_[static_cast<std::size_t>(loop.index())];
+    const auto index = static_cast<std::size_t>(loop.index());
+    auto& part = per_loop_[index];
     part = std::make_unique<PerLoop>(loop, options, routing, metrics);
+    if (index < older.passes.size())
+      part->older = std::make_unique<PacketPass>(loop, older.passes[index], nullptr);
     part->take_up(ports, *this);
   });
   loops[0].post([this, &loops] { loops[0].spawn(webrtc_.run(loops[0])); });
@@ -139,6 +159,13 @@ void ProxyNode::apply(Options options, const Ports& ports) {
     part.options = options;
     part.http_relay.change(options.http);
     part.take_up(ports, *this);
+  });
+}
+
+void ProxyNode::hand_over(const std::vector<int>& passes) {
+  loops_.on_each([&](Loop& loop) {
+    const auto index = static_cast<std::size_t>(loop.index());
+    per_loop_[index]->hand_over(passes[index]);
   });
 }
 

@@ -27,6 +27,7 @@ class Upgrade {
   Upgrade(std::vector<std::string> arguments, Departure& departure, Systemd& systemd,
           Routing& routing, Metrics& metrics);
 
+  bool under_way() const { return successor_.under_way(); }
   // Does not wait. What comes of it is logged.
   void begin(Successor::Offer offer, milliseconds patience);
 

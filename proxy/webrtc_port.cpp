@@ -53,6 +53,7 @@ void WebrtcPort::received(const UdpPeer& from, std::span<std::uint8_t> packet) {
 }
 
 void WebrtcPort::take_media(const UdpPeer& from, ByteView packet) {
+  if (pass_on(from, packet)) return;
   tallies_.unbound.add();
   if (webrtc_packet(packet) != WebrtcPacket::Media || !accepting_) return;
   if (challenges_.waits_for(from.address)) return challenge(from, packet.size());
@@ -75,14 +76,19 @@ void WebrtcPort::challenge(const UdpPeer& from, std::size_t size) {
   if (!packet.empty()) udp_.send(from, packet);
 }
 
+bool WebrtcPort::pass_on(const UdpPeer& from, ByteView packet) {
+  return older_ != nullptr && older_->pass(PacketPass::Port::Webrtc, from, packet);
+}
+
 void WebrtcPort::take_stun(const UdpPeer& from, ByteView packet) {
   const auto message = stun::parse(packet);
   if (!message) return tallies_.malformed.add();
   if (!message->is_request()) {
     const auto proved = challenges_.answered(from.address, packet, *message);
     UdpPath* path = proved != nullptr ? open_path(from, proved) : nullptr;
-    if (path == nullptr) return tallies_.unbound.add();
-    return path->introduce();
+    if (path != nullptr) return path->introduce();
+    if (!pass_on(from, packet)) tallies_.unbound.add();
+    return;
   }
   const auto entry = context_.directory.find(message->username);
   if (entry != nullptr) {
@@ -91,6 +97,7 @@ void WebrtcPort::take_stun(const UdpPeer& from, ByteView packet) {
   }
   const bool asks = accepting_ && looking_up_ < kMaxLookUps &&
                     context_.directory.may_look_up(message->username, context_.loop.now());
+  if (!asks && pass_on(from, packet)) return;
   if (!asks) return tallies_.unbound.add();
   context_.loop.spawn(look_up(*this, from, std::string(as_text(packet))));
 }

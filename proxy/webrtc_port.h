@@ -21,6 +21,7 @@
 #include <unordered_map>
 
 #include "common/io/admission.h"
+#include "common/io/packet_pass.h"
 #include "common/io/socket.h"
 #include "proxy/webrtc_challenges.h"
 #include "proxy/webrtc_path.h"
@@ -48,6 +49,12 @@ class WebrtcPort final : private UdpHandler, private Timer {
   // The whole life of a TCP connection.
   Task<void> serve(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket);
 
+  // What is of no session here is another process's.
+  void share(PacketPass& older) { older_ = &older; }
+  // Another process reads the port from here on, and passes on what is ours.
+  void hand_over() { udp_.stop_receiving(); }
+  void passed(const UdpPeer& from, std::span<std::uint8_t> packet) { received(from, packet); }
+
   // No new sessions; those there are go on.
   void stop_accepting() { accepting_ = false; }
 
@@ -58,6 +65,8 @@ class WebrtcPort final : private UdpHandler, private Timer {
   void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
   void expired() override;
 
+  // False: there is none, or it has gone.
+  bool pass_on(const UdpPeer& from, ByteView packet);
   void take_stun(const UdpPeer& from, ByteView packet);
   static Task<void> look_up(WebrtcPort& port, UdpPeer from, std::string packet);
   void take_media(const UdpPeer& from, ByteView packet);
@@ -80,6 +89,7 @@ class WebrtcPort final : private UdpHandler, private Timer {
   std::unordered_map<Address, std::unique_ptr<UdpPath>, AddressHash, AddressEqual> paths_;
   WebrtcChallenges challenges_;
   UdpSocket udp_;
+  PacketPass* older_ = nullptr;
   bool accepting_ = true;
   int looking_up_ = 0;
   Metrics::Sample late_;

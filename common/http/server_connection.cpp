@@ -30,7 +30,6 @@ ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes t
   session_.emplace(
       SessionFacts{.protocol = "http", .peer = this->socket().peer(), .connection = true},
       this->socket());
-  session_->set_idle(true);
 }
 
 ServerConnection::~ServerConnection() { end_record(); }
@@ -62,8 +61,10 @@ Task<Parsed<Request>> ServerConnection::read_request() {
   end_record();
   if (!body().ended()) co_return refuse(0, Errc::Closed, "the last request's body was not read");
   Deadline deadline = loop().in(times_.head);
-  if (session_) session_->set_idle(unread().empty());
-  if (!std::exchange(first_, false) && unread().empty()) {
+  // Whoever has just connected has not been answered yet: that is no idle connection.
+  const bool between = !std::exchange(first_, false) && unread().empty();
+  if (session_) session_->set_idle(between);
+  if (between) {
     auto came = co_await receive(loop().in(times_.idle));
     if (!came) co_return refuse(0, came.error().code, came.error().text);
     deadline = loop().in(times_.head);

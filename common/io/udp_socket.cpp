@@ -81,7 +81,12 @@ UdpSocket::~UdpSocket() {
 
 void UdpSocket::on_ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) send_backlog();
-  if ((events & (EPOLLIN | EPOLLERR)) != 0) receive();
+  if (receives_ && (events & (EPOLLIN | EPOLLERR)) != 0) receive();
+}
+
+void UdpSocket::stop_receiving() {
+  receives_ = false;
+  buffers_.pace_.modify(fd_, backlog_.empty() ? 0U : std::uint32_t{EPOLLOUT}, *this);
 }
 
 void UdpSocket::receive() {
@@ -308,7 +313,7 @@ void UdpSocket::queue(const UdpPeer& to, ByteView packet) {
     ++dropped_;
     return;
   }
-  if (backlog_.empty()) buffers_.pace_.modify(fd_, EPOLLIN | EPOLLOUT, *this);
+  if (backlog_.empty()) buffers_.pace_.modify(fd_, interest() | EPOLLOUT, *this);
   backlog_.push_back({.to = to, .packet = ByteBuffer(packet.begin(), packet.end())});
   backlog_bytes_ += packet.size();
 }
@@ -323,7 +328,7 @@ void UdpSocket::send_backlog() {
     backlog_bytes_ -= next.packet.size();
     backlog_.pop_front();
   }
-  buffers_.pace_.modify(fd_, EPOLLIN, *this);
+  buffers_.pace_.modify(fd_, interest(), *this);
 }
 
 void UdpSocket::report_refused() { handler_.refused(); }

@@ -54,6 +54,9 @@ class UdpSocket final : private Watcher {
   int fd() const { return fd_; }
   Address local() const { return Address::of_socket(fd_); }
 
+  // From here on it only sends: another process reads the port.
+  void stop_receiving();
+
   // Leaves at the end of this turn. Bytes that were received in it are not copied.
   void send(const UdpPeer& to, ByteView packet);
   // To the peer of a connected socket.
@@ -70,6 +73,7 @@ class UdpSocket final : private Watcher {
   };
   enum class Sent { Done, Blocked };
 
+  std::uint32_t interest() const { return receives_ ? std::uint32_t{EPOLLIN} : 0U; }
   void on_ready(std::uint32_t events) override;
   void receive();
   bool receive_batch(const bool& gone);
@@ -91,6 +95,7 @@ class UdpSocket final : private Watcher {
   UdpHandler& handler_;
   int fd_;
   const bool v6_;
+  bool receives_ = true;
   bool segments_ = UdpOffload::probed().segmentation;
   // Outlives this for who receives: a handler may destroy the socket whose packet it was given.
   std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);
