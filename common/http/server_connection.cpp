@@ -35,6 +35,11 @@ ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes t
 
 ServerConnection::~ServerConnection() { end_record(); }
 
+void ServerConnection::answered(int status) {
+  if (session_ && status < 400) session_->begin();
+  record_.answered(status);
+}
+
 void ServerConnection::end_record() {
   if (session_) record_.end(*session_);
 }

@@ -49,7 +49,7 @@ class ServerConnection final : public Connection {
 
   // For the record: what the present request is answered with, past respond(), and why the answer
   // did not reach its end.
-  void answered(int status) { record_.answered(status); }
+  void answered(int status);
   void failed(Errc why) { record_.failed(why); }
   // When the present request came.
   Clock::time_point asked() const { return asked_; }
