@@ -227,6 +227,8 @@ bool enabled(Level level) {
   return level != Level::Off && level >= state().level.load(std::memory_order_relaxed);
 }
 
+void set_level(Level level) { state().level.store(level, std::memory_order_relaxed); }
+
 void write(Level level, std::string_view message, Fields fields) {
   if (enabled(level)) write_line(level, message, fields, 0);
 }

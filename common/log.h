@@ -61,6 +61,8 @@ using Fields = std::initializer_list<Field>;
 void init(Level level, Format format, std::function<void(std::string_view)> sink = nullptr);
 
 bool enabled(Level level);
+// From here on; any thread.
+void set_level(Level level);
 void write(Level level, std::string_view message, Fields fields = {});
 
 inline void debug(std::string_view message, Fields fields = {}) {

@@ -61,9 +61,20 @@ class HttpRelay {
   // The whole life of a client's connection.
   Task<void> serve(std::unique_ptr<Socket> client);
 
+  // From the next request on.
+  void change(HttpRelayOptions options) { options_ = std::move(options); }
+
   // WebRTC signalling is relayed with our media addresses from now on. REQUIRES: both outlive this.
   void offer_webrtc(WebrtcDirectory& directory, const WhipOptions& options) {
     whip_.emplace(loop_, routing_, resolver_, directory, options);
+    whip_offered_ = true;
+  }
+  // Requests that are under way end as they began.
+  void offer_no_webrtc() { whip_offered_ = false; }
+
+  // None unless it is offered.
+  std::optional<WhipExchange::Context> webrtc() const {
+    return whip_offered_ ? whip_ : std::nullopt;
   }
 
   HttpUpstreamPool& pool() { return pool_; }
@@ -76,9 +87,6 @@ class HttpRelay {
  private:
   friend class HttpExchange;
 
-  enum class Went { On, Closed, NotTaken };
-  Task<Went> signal(http::ServerConnection& client, http::Request& request);
-
   Loop& loop_;
   Routing& routing_;
   Resolver& resolver_;
@@ -86,6 +94,7 @@ class HttpRelay {
   HttpRelayTallies tallies_;
   HttpUpstreamPool pool_;
   std::optional<WhipExchange::Context> whip_;
+  bool whip_offered_ = false;
 };
 
 }  // namespace weir

@@ -28,6 +28,7 @@ class ProxyNode {
     std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
+    std::vector<int> api;         // for a PublicApiNode
   };
   struct Options {
     RtmpRelayOptions rtmp;
@@ -42,6 +43,11 @@ class ProxyNode {
   // REQUIRES: the loops run, and outlive this.
   ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
             Metrics& metrics, const Ports& ports);
+  // Other options and ports: sessions that are here go on, with what they are told by the options of
+  // now, also those of a port that is none any more.
+  void apply(Options options, const Ports& ports);
+  // For signalling that comes in elsewhere, on that loop; none without listen.webrtc.
+  std::optional<WhipExchange::Context> signalling(const Loop& loop) const;
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.
@@ -51,7 +57,8 @@ class ProxyNode {
   struct PerLoop;
 
   LoopGroup& loops_;
-  const Options options_;
+  Admission& admission_;
+  Metrics& metrics_;
   WebrtcDirectory webrtc_;
   const SrtCookies srt_cookies_;
   SrtDirectory srt_directory_;

@@ -54,12 +54,22 @@ class Routing {
     connects_[static_cast<std::size_t>(protocol)]->Observe(
         std::chrono::duration<double>(took).count());
   }
+  void served(std::string id);
 
   // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
   Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);
   Result<void> remove_from_outside(std::string id, milliseconds patience);
+  // As Router's, for who asks later than this.
+  void reconfigure(Router::Setup setup, HealthCheckOptions health);
   // This node takes no more streams.
   void leave();
+  // The process that takes this one's place goes on as this node, and keeps its state from here on.
+  // For threads that are not loops. Errors: Timeout.
+  Result<void> hand_over(milliseconds patience);
+  // What one such process is told by the other: proxy/router_handover.h. Any thread.
+  void hear(std::string line);
+  // Keeps all that is known. From any thread, when nobody else keeps it any more.
+  void begin_to_keep(std::unique_ptr<StateKeeper> keeper, Duration route_lifetime);
 
   // What nodes share beside routes, on the home loop; null when this node shares nothing.
   SharedState* shared_state() { return shared_ ? &shared_->state() : nullptr; }

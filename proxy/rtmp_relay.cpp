@@ -260,6 +260,7 @@ class RtmpRelay {
     served_ = true;
     (publishes() ? up : down).on_first = [&live] { live.media_began(); };
     Cutoff cutoff(client_.socket(), origin.socket());
+    down_ = &down;
     Child upward(loop_);
     upward.start(run_pipe(up, cutoff, "client"));
     auto downward = run_pipe(down, cutoff, "origin");
@@ -286,11 +287,20 @@ class RtmpRelay {
   // words.
   Task<void> run_pipe(ChunkPipe& pipe, Cutoff& cutoff, std::string side) {
     Error ended = co_await pipe.run();
-    if (!first_end_) first_end_ = {ended.code, side + ": " + ended.text};
+    if (!first_end_) {
+      first_end_ = {ended.code, side + ": " + ended.text};
+      if (ended.code == Errc::Cancelled) ask_to_reconnect();
+    }
     if (ended.code == Errc::Closed)
       cutoff.after(kLinger);
     else
       cutoff.now();
+  }
+
+  // This node, or the way to the origin, goes away; the stream does not.
+  void ask_to_reconnect() {
+    if (client_.socket().fd() < 0 || !rtmp::follows_reconnects(request_)) return;
+    down_->farewell(rtmp::reconnect_request("Connect again.", down_->chunk_size()));
   }
 
   // A client may be inside a message when the verdict comes (a publisher that does not wait for
@@ -343,6 +353,7 @@ class RtmpRelay {
   bool answered_ = false;           // the client knows the verdict
   bool refused_ = false;            // and it was no
   bool served_ = false;             // it had a session
+  ChunkPipe* down_ = nullptr;       // while bytes are moved
   std::optional<Error> first_end_;  // of the two directions, once bytes are moved
   std::uint64_t bytes_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include "common/io/child.h"
 #include "common/io/pump.h"
+#include "common/live_session.h"
 #include "common/log.h"
 #include "proxy/hop_mark.h"
 #include "proxy/rtsp_call.h"
@@ -82,6 +83,7 @@ class RtspRelay : private Timer {
       co_return target.error();
     }
     note(request, *target);
+    if (agent_.empty()) agent_ = request.headers.find("User-Agent").value_or("");
     const std::string method = request.method;
     rtsp::Message refusal = rtsp::answer_to(request, 503);
     auto reply = co_await call_.ask(std::move(request), std::move(*target));
@@ -153,6 +155,16 @@ class RtspRelay : private Timer {
     up_ = &up;
     down_ = &down;
     cutoff_ = &cutoff;
+    const LiveSession live(
+        {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
+         .protocol = "rtsp",
+         .stream = call_.target().key,
+         .peer = peer_,
+         .upstream = call_.upstream(),
+         .agent = agent_,
+         .request_id = id_},
+        [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
+        [&client] { client.close(); });
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
     present.Increment();
     look_again();
@@ -164,7 +176,7 @@ class RtspRelay : private Timer {
     disarm();
     present.Decrement();
     bytes_ = publishes_ ? up.bytes() : down.bytes();
-    co_return *first_end_;
+    co_return live.ended().value_or(*first_end_);
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last
@@ -253,6 +265,7 @@ class RtspRelay : private Timer {
   const std::string id_;
   RtspCall call_;
   std::string noted_;  // the stream that the log knows of
+  std::string agent_;
   bool publishes_ = false;
 
   // Once media is set up.

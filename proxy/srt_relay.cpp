@@ -30,9 +30,8 @@ SrtRelay::SrtRelay(SrtContext context, Admission& admission, const SrtCookies& c
     : context_(context),
       admission_(admission),
       cookies_(cookies),
-      port_(context.buffers, fd, *this) {
-  sessions_.home = {&context_.loop, this};
-}
+      sessions_{.home = {&context.loop, this}, .trunks = SrtTrunks(context.buffers)},
+      port_(context.buffers, fd, *this) {}
 
 void SrtRelay::received(const UdpPeer& from, std::span<std::uint8_t> packet) {
   if (packet.size() < srt::kHeaderSize) return context_.metrics.malformed.add();

@@ -10,7 +10,9 @@
 //                     ▼
 //              made by another proxy? (WebrtcDirectory::look_up) ─► new path
 //
-// Nothing is ever answered from here, so nobody can be made to receive what he did not ask for.
+// Media of an unknown address may be of a client that another proxy has known: see
+// webrtc_challenges.h. Nothing else is ever sent from here, so nobody can be made to receive what he
+// did not ask for.
 //
 // Threading: its loop's. Bounds: `admission`'s for the number of paths; kMaxPaths of one session;
 // of TCP connections those of webrtc_tcp.h.
@@ -20,6 +22,7 @@
 
 #include "common/io/admission.h"
 #include "common/io/socket.h"
+#include "proxy/webrtc_challenges.h"
 #include "proxy/webrtc_path.h"
 
 namespace weir {
@@ -57,17 +60,25 @@ class WebrtcPort final : private UdpHandler, private Timer {
 
   void take_stun(const UdpPeer& from, ByteView packet);
   static Task<void> look_up(WebrtcPort& port, UdpPeer from, std::string packet);
-  void bind(const UdpPeer& from, ByteView packet, const WebrtcEntryPtr& entry);
+  void take_media(const UdpPeer& from, ByteView packet);
+  static Task<void> look_up_address(WebrtcPort& port, UdpPeer from, std::size_t size);
+  void challenge(const UdpPeer& from, std::size_t size);
+  void bind(const UdpPeer& from, ByteView check, const WebrtcEntryPtr& entry);
+  // Null when there is no room, or no way to the origin.
+  UdpPath* open_path(const UdpPeer& from, const WebrtcEntryPtr& entry);
   // The session that a check belongs to, known here or from another proxy; null when none.
   Task<WebrtcEntryPtr> session_of(std::string packet);
   // REQUIRES: a check that the directory may look up.
   Task<WebrtcEntryPtr> looked_up(std::string packet);
   bool make_room(const WebrtcEntry& entry);
-  WebrtcPath::Context paths() { return {context_.buffers, context_.routing, tallies_}; }
+  WebrtcPath::Context paths() {
+    return {context_.buffers, context_.routing, context_.directory, tallies_};
+  }
 
   Context context_;
   WebrtcTallies tallies_;
   std::unordered_map<Address, std::unique_ptr<UdpPath>, AddressHash, AddressEqual> paths_;
+  WebrtcChallenges challenges_;
   UdpSocket udp_;
   bool accepting_ = true;
   int looking_up_ = 0;

@@ -32,6 +32,7 @@ struct WhipRequest {
 
   Body body = Body::None;
   std::string stream_target;  // names the stream as a path would; empty: it stands in the body
+  bool publishes = false;     // as the URL says; one that does not say plays
 };
 
 // Nothing when `request` is none. Refusals: 415 for a body of another type than its method wants.

@@ -38,8 +38,10 @@ class ServerConnection final : public Connection {
   // answer.
   Task<Parsed<Request>> read_request();
 
-  // Null once the socket has been taken.
+  // Null once it is in no list any more, or the socket has been taken.
   LiveSession* session() { return session_ ? &*session_ : nullptr; }
+  // For connections that are no clients of any stream.
+  void unlist() { session_.reset(); }
   // What is served from here on is told of by whoever takes it.
   std::unique_ptr<Socket> take_socket() {
     record_.drop();

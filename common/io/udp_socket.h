@@ -34,6 +34,9 @@ class UdpSocket final : private Watcher {
   static constexpr std::size_t kMaxBacklog = 256 * 1024;
   static constexpr int kBatches = 4;
   static constexpr std::size_t kBatch = 32;
+  // Of the kernel's, if it grants that much: a port is everybody's, so it has to outlast a pause of this
+  // process for all of them. 16 MiB are some 7,000 packets, for the kernel counts what they occupy.
+  static constexpr int kPortBuffer = 16 * 1024 * 1024;
   static constexpr int kBuffer = 4 * 1024 * 1024;
 
   // Binds; for an IPv6 wildcard address on IPv4 too. Errors: System, with the address in the text.
@@ -71,6 +74,7 @@ class UdpSocket final : private Watcher {
   void receive();
   bool receive_batch(const bool& gone);
   void flush();
+  bool send_alone(const UdpBuffers::Run& run) const;
   Sent send_runs(std::uint16_t& run);
   bool recover(std::uint16_t& run, int error);
   template <class Use>
@@ -81,7 +85,7 @@ class UdpSocket final : private Watcher {
   void send_backlog();
   void report_refused();
   bool transmit(const UdpPeer& to, ByteView packet, int& error) const;
-  bool extend_run(const UdpPeer& to, ByteView packet);
+  bool extend_run(std::uint16_t at, const UdpPeer& to, ByteView packet);
 
   UdpBuffers& buffers_;
   UdpHandler& handler_;
