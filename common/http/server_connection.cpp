@@ -41,7 +41,10 @@ void ServerConnection::answered(int status) {
 }
 
 void ServerConnection::end_record() {
-  if (session_) record_.end(*session_);
+  if (!record_.open()) return;
+  if (session_) return record_.end(session_->facts(), session_->id(), session_->ended());
+  const SessionFacts unlisted{.protocol = "http", .peer = socket().peer(), .connection = true};
+  record_.end(unlisted, {}, std::nullopt);
 }
 
 void ServerConnection::note(Request& request) {

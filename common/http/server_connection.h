@@ -53,6 +53,8 @@ class ServerConnection final : public Connection {
   // did not reach its end.
   void answered(int status);
   void failed(Errc why) { record_.failed(why); }
+  // Nobody is told of the present request.
+  void forget_request() { record_.drop(); }
   // When the present request came.
   Clock::time_point asked() const { return asked_; }
 
