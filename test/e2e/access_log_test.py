@@ -95,8 +95,8 @@ class AccessLog(scene.SceneTest):
         node = Weir(self.scene, "edge", options={"access_log.path": path, "access_log.requests": "on"})
         with open(os.path.join(REPOSITORY, "packaging/logrotate/weir")) as file:
             rules = file.read()
-        self.assertIn("/var/log/weir/", rules)
-        rules = re.sub(r"/var/log/weir/\S+", path, rules)
+        self.assertIn("/var/log/weir/*.log", rules)
+        rules = re.sub(r"^/var/log/weir/.*\{", f"{path} {{", rules, flags=re.M)
         rules = re.sub(r"(?<=postrotate\n).*?(?=endscript)", f"kill -USR1 {node.process.pid}\n", rules, flags=re.S)
         rules = re.sub(r"^\s*(su|create) .*\n", "", rules, flags=re.M)
         config = self.scene.path("logrotate.conf")
