@@ -1,5 +1,6 @@
 """Who was here: a line of the access log for each session and request, and times for metrics, from real clients."""
 
+import gzip
 import json
 import os
 import re
@@ -45,7 +46,10 @@ class AccessLog(scene.SceneTest):
         return [line for line in found if all(line.get(key) == value for key, value in wanted.items())]
 
     def one_line(self, role, **wanted):
-        return wait_until(lambda: self.lines(role, **wanted), lambda: (role, wanted, self.lines(role)), 10 * SLOWNESS)[-1]
+        def what():
+            return role, wanted, self.lines(role)
+
+        return wait_until(lambda: self.lines(role, **wanted), what, 10 * SLOWNESS)[-1]
 
     def test_sessions_and_requests_of_both_roles_have_their_lines(self):
         self.cluster()
@@ -113,12 +117,10 @@ class AccessLog(scene.SceneTest):
         def targets():
             found = []
             for name in os.listdir(os.path.dirname(path)):
-                if name.startswith("access.log") and not name.endswith(".gz"):
-                    with open(os.path.join(os.path.dirname(path), name)) as file:
+                if name.startswith("access.log"):
+                    reader = gzip.open if name.endswith(".gz") else open
+                    with reader(os.path.join(os.path.dirname(path), name), "rt") as file:
                         found += [json.loads(line)["target"] for line in file]
-                elif name.startswith("access.log"):
-                    text = subprocess.run(["zcat", os.path.join(os.path.dirname(path), name)], capture_output=True, check=True)
-                    found += [json.loads(line)["target"] for line in text.stdout.splitlines()]
             return sorted(found)
 
         wanted = sorted(f"/nobody/{i}.m3u8" for i in range(60))
