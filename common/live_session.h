@@ -73,6 +73,8 @@ class LiveSession {
   bool nameless() const { return !introduced_; }
   void introduce(std::string_view agent, std::string_view page_url);
   void set_upstream(std::string id) { facts_.upstream = std::move(id); }
+  // Of a connection: it serves its stream from here on. Others do from their beginning.
+  void begin();
   // Its client gets media from here on; the first time counts.
   void media_began();
   // Why it is about to end, when it is not the operator who ends it; Errc::Closed unless told.

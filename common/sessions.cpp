@@ -76,6 +76,11 @@ void LiveSession::describe(std::string_view protocol, std::string stream) {
   if (directory_ != nullptr) directory_->enter_load(*this);
 }
 
+void LiveSession::begin() {
+  if (facts_.stream.empty() || directory_ == nullptr || std::exchange(began_, true)) return;
+  if (SessionWitness* witness = directory_->witness()) witness->began(facts_);
+}
+
 void LiveSession::media_began() {
   if (std::exchange(joined_, true) || directory_ == nullptr) return;
   if (SessionWitness* witness = directory_->witness())
@@ -180,7 +185,7 @@ void Sessions::enter_load(LiveSession& session) {
   session.load_ = &loads_[session.facts_.stream];
   ++(session.facts_.kind == SessionKind::Publish ? session.load_->publishers
                                                  : session.load_->viewers);
-  if (!std::exchange(session.began_, true) && witness_ != nullptr) witness_->began(session.facts_);
+  if (!session.facts_.connection) session.begin();
 }
 
 void Sessions::leave_load(LiveSession& session) {

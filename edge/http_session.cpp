@@ -170,6 +170,7 @@ class HttpSession {
     if (wanted) wanted = refusal({Errc::NotFound, "only GET gives a stream"});
     const http::Refusal& why = wanted.error();
     if (why.status == 400) keep = false;
+    client_.failed(why.code);
     log::info("request refused", {{"id", id_},
                                   {"peer", peer_.text()},
                                   {"target", log::redact_args(request.target)},

@@ -7,6 +7,7 @@
 
 #include "common/stream_key.h"
 #include "proxy/control_json.h"
+#include "proxy/openapi.h"
 
 namespace weir {
 namespace {
@@ -89,8 +90,9 @@ SystemAnswer ControlPages::resource(const ControlCall& call) const {
     if (!call.reads()) return wrong_method(ends ? "GET, HEAD, DELETE" : "GET, HEAD");
     return (this->*entry.page)(call);
   }
-  if (depth == 0 || (name == "versions" && depth == 1)) {
+  if (depth == 0 || (depth == 1 && (name == "versions" || name == "openapi.json"))) {
     if (!call.reads()) return wrong_method("GET, HEAD");
+    if (name == "openapi.json") return {.status = 200, .body = std::string(openapi_text())};
     return depth == 0 ? index() : versions();
   }
   return no_such_resource();
@@ -103,6 +105,7 @@ SystemAnswer ControlPages::index() const {
     const char* text;
   };
   const Line lines[] = {
+      {true, "openapi.json", "this API in OpenAPI 3"},
       {true, "versions", "the version of weir"},
       {static_cast<bool>(handlers_.node), "summaries", "this process and its machine"},
       {static_cast<bool>(handlers_.streams), "vhosts", "streams and clients by vhost"},

@@ -2,6 +2,7 @@
 // The control API: what there is, and what may be done to it.
 //
 //   GET    /api/v1                          what can be asked
+//   GET    /api/v1/openapi.json             the same for machines
 //   GET    /api/v1/versions  summaries      this process
 //   GET    /api/v1/vhosts[/ID]
 //   GET    /api/v1/streams[/ID]             by id or by key; paged

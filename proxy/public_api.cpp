@@ -54,6 +54,7 @@ Task<bool> PublicApi::take(http::ServerConnection& client, http::Request& reques
 }
 
 Task<bool> PublicApi::show_page(http::ServerConnection& client, const http::Request& request) {
+  client.forget_request();
   const http::Target target = http::target_of(request);
   const auto header = [&](std::string_view name) {
     return std::string(request.headers.find(name).value_or(""));

@@ -33,6 +33,7 @@ class RtspRelay : private Timer {
         options_(context.options),
         client_(std::move(client), context.options.limits),
         peer_(client_.socket().peer()),
+        asked_(loop_.now()),
         id_(random_id()),
         call_(context, client_) {}
 
@@ -41,6 +42,7 @@ class RtspRelay : private Timer {
     const bool asked = !call_.target().key.empty();
     if (!asked && ended.code == Errc::Closed) co_return;  // a health probe is no news
     context_.metrics.ended(kind(), name(ended.code));
+    if (!served_ && asked) LiveSession::refused(facts(), ended.code);
     log_end(ended);
   }
 
@@ -155,16 +157,11 @@ class RtspRelay : private Timer {
     up_ = &up;
     down_ = &down;
     cutoff_ = &cutoff;
-    const LiveSession live(
-        {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
-         .protocol = "rtsp",
-         .stream = call_.target().key,
-         .peer = peer_,
-         .upstream = call_.upstream(),
-         .agent = agent_,
-         .request_id = id_},
-        [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
+    LiveSession live(
+        facts(), [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
         [&client] { client.close(); });
+    served_ = true;
+    (publishes_ ? up : down).on_media = [&live] { live.media_began(); };
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
     present.Increment();
     look_again();
@@ -176,7 +173,19 @@ class RtspRelay : private Timer {
     disarm();
     present.Decrement();
     bytes_ = publishes_ ? up.bytes() : down.bytes();
+    live.over(first_end_->code);
     co_return live.ended().value_or(*first_end_);
+  }
+
+  SessionFacts facts() const {
+    return {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
+            .protocol = "rtsp",
+            .stream = call_.target().key,
+            .peer = peer_,
+            .upstream = call_.upstream(),
+            .agent = agent_,
+            .request_id = id_,
+            .asked = asked_};
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last
@@ -262,6 +271,8 @@ class RtspRelay : private Timer {
   const RtspRelayOptions& options_;
   rtsp::Connection client_;
   Address peer_;
+  Clock::time_point asked_;
+  bool served_ = false;  // it had a session
   const std::string id_;
   RtspCall call_;
   std::string noted_;  // the stream that the log knows of

@@ -67,20 +67,18 @@ Task<void> SrtSession::run() {
                                                                   {"protocol", "srt"},
                                                                   {"upstream", upstream_}});
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
-    const LiveSession live(
-        {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
-         .protocol = "srt",
-         .stream = key_,
-         .peer = client_.address,
-         .upstream = upstream_,
-         .request_id = id_},
-        [this] { return traffic(); }, [this] { end(Errc::Cancelled, "ended from here"); });
+    LiveSession live(
+        facts(), [this] { return traffic(); }, [this] { end(Errc::Cancelled, "ended from here"); });
+    live_ = &live;
     present.Increment();
     co_await attend();
     present.Decrement();
+    live_ = nullptr;
+    live.over(end_->code);
     if (live.ended()) end_ = live.ended();
   } else {
     end(reached.error().code, reached.error().text);
+    LiveSession::refused(facts(), end_->code);
     if (!rejected_) {
       context_.metrics.refused.add();
       port_.send(client_, srt_rejection(read_own(conclusion_), srt_rejection_of(end_->code)));
@@ -89,6 +87,16 @@ Task<void> SrtSession::run() {
   context_.buffers.flush();  // last words do not outlive a trunk
   context_.metrics.ended(publishes_ ? "publish" : "play", name(end_->code));
   log_end();
+}
+
+SessionFacts SrtSession::facts() const {
+  return {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
+          .protocol = "srt",
+          .stream = key_,
+          .peer = client_.address,
+          .upstream = upstream_,
+          .request_id = id_,
+          .asked = asked_at_};
 }
 
 // Tries origins until one answers; what it says to the CONCLUSION stands.
@@ -246,6 +254,7 @@ void SrtSession::from_origin(std::span<std::uint8_t> packet) {
   if (step_ != Step::Joined) return;
   origin_seen_ = loop_.now();
   port_.send(client_, packet);
+  if (live_ != nullptr && !control) std::exchange(live_, nullptr)->media_began();
   context_.metrics.to_clients.add(packet.size());
   sent_ += packet.size();
   if (control != ControlType::Shutdown) return;

@@ -70,6 +70,7 @@ class SrtSession {
   Clock::time_point last_heard() const;
   void leave_trunk();
   Traffic traffic() const;
+  SessionFacts facts() const;
   void log_end();
 
   SrtContext context_;
@@ -107,6 +108,7 @@ class SrtSession {
   std::optional<Error> end_;
   std::uint64_t received_ = 0;  // bytes from the client, on this loop
   std::uint64_t sent_ = 0;
+  LiveSession* live_ = nullptr;  // until its first media
 };
 
 }  // namespace weir

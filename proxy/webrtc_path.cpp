@@ -37,6 +37,9 @@ Tally& dropped(Metrics& metrics, const char* reason) {
                        {{"reason", reason}});
 }
 
+// RFC 7983 7, RTCP included.
+bool is_rtp(ByteView packet) { return !packet.empty() && packet[0] >= 128 && packet[0] <= 191; }
+
 }  // namespace
 
 WebrtcTallies::WebrtcTallies(Metrics& metrics)
@@ -52,10 +55,8 @@ WebrtcTallies::WebrtcTallies(Metrics& metrics)
 WebrtcPacket webrtc_packet(ByteView packet) {
   if (stun::is_stun(packet)) return WebrtcPacket::Stun;
   if (packet.empty()) return WebrtcPacket::Other;
-  const std::uint8_t first = packet[0];
-  const bool dtls = first >= 20 && first <= 63;
-  const bool rtp = first >= 128 && first <= 191;
-  return dtls || rtp ? WebrtcPacket::Media : WebrtcPacket::Other;
+  const bool dtls = packet[0] >= 20 && packet[0] <= 63;
+  return dtls || is_rtp(packet) ? WebrtcPacket::Media : WebrtcPacket::Other;
 }
 
 bool is_check_of(const WebrtcSession& session, ByteView packet, const stun::Message& message) {
@@ -79,7 +80,12 @@ WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<vo
 
 WebrtcPath::~WebrtcPath() {
   --entry_->paths;
-  if (listed_) entry_->client->listed = false;  // another path takes over
+  if (!listed_) return;
+  if (refusals_ >= kRefusalsBeforeEnd)
+    listed_->over(Errc::Reset);
+  else if (context_.buffers.loop().now() - checked_ > WebrtcDirectory::kSilence)
+    listed_->over(Errc::Timeout);
+  entry_->client->listed = false;  // another path takes over
 }
 
 Result<void> WebrtcPath::open() {
@@ -218,6 +224,10 @@ void WebrtcPath::received(const UdpPeer&, std::span<std::uint8_t> packet) {
   context_.tallies.bytes_to_clients.add(packet.size());
   entry_->client->sent.fetch_add(packet.size(), std::memory_order_relaxed);
   if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
+  if (!media_began_ && listed_ && is_rtp(packet)) {
+    media_began_ = true;
+    listed_->media_began();
+  }
   deliver(packet);
 }
 

@@ -105,6 +105,7 @@ class WebrtcPath : private UdpHandler {
   int unanswered_ = 0;       // checks, until the origin's first packet
   bool heard_origin_ = false;
   bool told_silent_ = false;
+  bool media_began_ = false;
   std::optional<stun::Transaction> introduction_;  // the last of ours, until the origin is heard
   Clock::time_point introduced_{};
   int refusals_ = 0;  // in a row

@@ -38,7 +38,8 @@ void RequestRecord::failed(Errc why) {
   if (!why_) why_ = why;
 }
 
-void RequestRecord::end(const LiveSession& session) {
+void RequestRecord::end(const SessionFacts& facts, std::string_view id,
+                        const std::optional<Error>& ended) {
   if (!std::exchange(open_, false)) return;
   Traffic moved;
   if (witness_->wants_requests()) {
@@ -48,10 +49,10 @@ void RequestRecord::end(const LiveSession& session) {
       before_ = all;
     }
   }
-  const Errc unanswered = session.ended() ? session.ended()->code : Errc::Closed;
+  const Errc unanswered = ended ? ended->code : Errc::Closed;
   const bool complete = status_ != 0 && !why_;
-  witness_->request_ended({.facts = session.facts(),
-                           .id = session.id(),
+  witness_->request_ended({.facts = facts,
+                           .id = id,
                            .reason = complete ? "complete" : name(why_.value_or(unanswered)),
                            .method = method_,
                            .target = target_,

@@ -28,7 +28,8 @@ class RequestRecord {
   // Why it is not complete; the first reason counts.
   void failed(Errc why);
   // Nothing more comes of it. Does nothing when none is open.
-  void end(const LiveSession& session);
+  // `ended`: who ended its connection, if it was not the client.
+  void end(const SessionFacts& facts, std::string_view id, const std::optional<Error>& ended);
   // It is told of by others.
   void drop() { open_ = false; }
   bool open() const { return open_; }

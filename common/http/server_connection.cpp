@@ -34,8 +34,16 @@ ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes t
 
 ServerConnection::~ServerConnection() { end_record(); }
 
+void ServerConnection::answered(int status) {
+  if (session_ && status < 400) session_->begin();
+  record_.answered(status);
+}
+
 void ServerConnection::end_record() {
-  if (session_) record_.end(*session_);
+  if (!record_.open()) return;
+  if (session_) return record_.end(session_->facts(), session_->id(), session_->ended());
+  const SessionFacts unlisted{.protocol = "http", .peer = socket().peer(), .connection = true};
+  record_.end(unlisted, {}, std::nullopt);
 }
 
 void ServerConnection::note(Request& request) {

@@ -51,8 +51,10 @@ class ServerConnection final : public Connection {
 
   // For the record: what the present request is answered with, past respond(), and why the answer
   // did not reach its end.
-  void answered(int status) { record_.answered(status); }
+  void answered(int status);
   void failed(Errc why) { record_.failed(why); }
+  // Nobody is told of the present request.
+  void forget_request() { record_.drop(); }
   // When the present request came.
   Clock::time_point asked() const { return asked_; }
 

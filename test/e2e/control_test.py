@@ -316,7 +316,8 @@ class Control(scene.SceneTest):
         wait_until(lambda: len(clients(node)) == 6, lambda: clients(node), 20 * SLOWNESS)
 
     def test_clients_of_every_protocol_are_listed_counted_and_kicked(self):
-        self.every_protocol()
+        log = self.scene.path("access.log")
+        self.every_protocol({"access_log.path": log})
         node = self.proxy
         for protocol in self.viewers:
             found = clients(node, protocol=protocol)
@@ -344,6 +345,20 @@ class Control(scene.SceneTest):
         viewer = self.viewers["webrtc"]
         wait_until(lambda: viewer.seen()["gap"] > 2, lambda: viewer.seen(), 10 * SLOWNESS)
         self.assertEqual(3, len(clients(node)))
+        self.assertEqual(0, node.metric("weir_session_failures_total"))
+
+        # Each has left its line when the node has ended, and those that were kicked say so.
+        node.process.signal(signal.SIGINT)
+        self.assertEqual(0, node.process.wait(10 * SLOWNESS))
+        with open(log) as file:
+            lines = [json.loads(line) for line in file]
+        ended = {(line["protocol"], line["action"]): line for line in lines if line["action"] != "request"}
+        self.assertEqual({(p, a) for p in self.viewers for a in ("play", "publish")}, set(ended))
+        for (_, action), line in ended.items():
+            self.assertEqual((KEY, "origin"), (line["stream"], line["upstream"]), line)
+            self.assertGreater(line["sent" if action == "play" else "received"], 1000, line)
+            if action == "play":
+                self.assertEqual("cancelled", line["reason"], line)
 
     def test_a_relayed_viewer_that_can_is_told_to_reconnect_at_the_end_of_a_drain(self):
         origin = Origin(self.scene)
@@ -370,6 +385,8 @@ class Control(scene.SceneTest):
         wait_until(lambda: self.viewers["webrtc"].frames("video") > frames + 15, "WebRTC plays on", 3)
         self.assertTrue(self.viewers["srt"].running() and self.viewers["rtsp"].running())
         self.assertEqual(6, len(clients(self.proxy)))
+        for protocol in self.viewers:
+            self.assertEqual(1, self.proxy.metric("weir_join_seconds_count", f'protocol="{protocol}"'))
         self.assertEqual(0, self.proxy.process.wait(10 * SLOWNESS))
         self.assertGreater(time.monotonic() - began, 2.5)
         # By SHUTDOWN, at once: srt-live-transmit would take five seconds to notice a silence.
