@@ -22,7 +22,7 @@ PACKETS = int(os.environ.get("WEIR_FLOOD_PACKETS", 50_000 if SANITIZED else 500_
 SCRIPT_SECONDS = 235 + PACKETS // 20_000
 GROWTH = 1.02
 NOISE_OF_RSS = 1 << 20
-GAP_SECONDS = 0.2  # of a stream that is not meant
+GAP_SECONDS = 0.5  # of the probe stream: what a machine with other work puts a process aside for
 
 INDUCTION, CONCLUSION = 1, 0xFFFFFFFF
 CONTROL, DATA, SRT_ID = 0x80000000, 0x00000000, 4711
