@@ -180,8 +180,20 @@ std::optional<Endpoint> Config::listen(std::string_view key) const {
   return parse_listen(text(key)).value();
 }
 
+std::map<std::string, std::string> Config::listeners() const {
+  std::map<std::string, std::string> on;
+  for (const Option& option : options())
+    if (option.kind == Kind::Listen && !text(option.key).empty())
+      on.emplace(option.key, text(option.key));
+  return on;
+}
+
 std::vector<Endpoint> Config::remotes(std::string_view key) const {
   return parse_endpoints(text(key)).value();
+}
+
+std::vector<Endpoint> Config::hosts(std::string_view key) const {
+  return parse_hosts(text(key)).value();
 }
 
 CidrList Config::networks(std::string_view key) const { return CidrList::parse(text(key)).value(); }
@@ -229,6 +241,31 @@ std::vector<UpstreamConfig> Config::upstreams() const {
     result.push_back(std::move(upstream));
   }
   return result;
+}
+
+std::vector<std::string> Config::differences(const Config& other) const {
+  const auto value = [](const Config& config, const std::string& key) -> std::string_view {
+    const auto found = config.entries_.find(key);
+    return found == config.entries_.end() ? find_option(key)->default_value : found->second.value;
+  };
+  std::set<std::string> keys;
+  for (const auto* config : {this, &other})
+    for (const auto& [key, entry] : config->entries_) keys.insert(key);
+  std::erase_if(keys,
+                [&](const std::string& key) { return value(*this, key) == value(other, key); });
+  return {keys.begin(), keys.end()};
+}
+
+std::vector<Config::Change> Config::changes() const {
+  std::vector<Change> changes;
+  for (const Option& option : options()) {
+    if (option.is_pattern()) continue;
+    const Entry& set = entry(option.key);
+    if (set.where == "default") continue;
+    const bool hidden = option.kind == Kind::Secret && !set.value.empty();
+    changes.push_back({std::string(option.key), hidden ? "(not shown)" : set.value, set.where});
+  }
+  return changes;
 }
 
 std::string Config::print() const {

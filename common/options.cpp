@@ -14,6 +14,7 @@ constexpr Section kSections[] = {
      "Where this node is reached. Two listeners of one transport never share an address."},
     {"system", "The registration of origins, on listen.system."},
     {"api", "The control API: all of it on listen.system, what changes nothing on listen.api."},
+    {"console", "The web console: /console/ on listen.system."},
     {"node", "This node among others."},
     {"upstream.*",
      "One section [upstream.NAME] for each server to pull from or relay to: origins for a proxy; "
@@ -44,9 +45,14 @@ constexpr Section kSections[] = {
      "HTTP callbacks as SRS makes them. Each takes URLs (http://), with spaces between them, that "
      "are "
      "asked one after the other: all must say yes."},
+    {"proxy_protocol", "Whose connections those of a load balancer are."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},
+    {"access_log", "One line of JSON for each client that has gone."},
+    {"metrics", "What /metrics shows."},
     {"shutdown", "The end after SIGTERM or SIGINT. A second signal ends at once."},
+    {"upgrade",
+     "SIGUSR2 starts the program that is on disk, which takes the place of the one that runs."},
 };
 
 constexpr Option kOptions[] = {
@@ -60,7 +66,9 @@ constexpr Option kOptions[] = {
     {"listen.rtmp", Kind::Listen, "1935", "", "RTMP, over TCP.", "PROXY_RTMP_SERVER"},
     {"listen.http", Kind::Listen, "8080", "", "HTTP-FLV and everything else over HTTP.",
      "PROXY_HTTP_SERVER"},
-    {"listen.api", Kind::Listen, "1985", "", "HTTP API that changes nothing, health, metrics.",
+    {"listen.api", Kind::Listen, "1985", "",
+     "HTTP API that changes nothing, health, metrics; on a proxy WebRTC signalling (WHIP, WHEP), "
+     "where clients of SRS look for it.",
      "PROXY_HTTP_API"},
     {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP and TCP.",
      "PROXY_WEBRTC_SERVER"},
@@ -78,6 +86,10 @@ constexpr Option kOptions[] = {
     {"api.token", Kind::Secret, "", "",
      "Who sends it (Authorization: Bearer) may use the control API, and nobody else. Without one "
      "everybody may look, and only this machine may change anything."},
+
+    {"console.path", Kind::Text, "auto", "",
+     "The folder with its files; auto finds those that came with this program, and is off where "
+     "there are none. Empty is off."},
 
     {"node.id", Kind::Text, "", "",
      "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "
@@ -166,7 +178,7 @@ constexpr Option kOptions[] = {
     {"redis.timeout", Kind::Duration, "50ms", "1ms..10s",
      "The longest that a request waits for it; then it is routed without."},
 
-    {"webrtc.candidates", Kind::Text, "", "",
+    {"webrtc.candidates", Kind::Hosts, "", "",
      "Where clients send media: addresses or names, each with :port where another is forwarded to "
      "listen.webrtc, separated by commas. Empty: the addresses of this host.",
      "", Roles::Proxy},
@@ -340,16 +352,37 @@ constexpr Option kOptions[] = {
     {"access.hook.queue", Kind::Integer, "10000", "1..1000000",
      "Clients, on each core, whose end has still to be told."},
 
+    {"proxy_protocol.from", Kind::CidrList, "", "",
+     "Load balancers, as addresses and networks, that say by the PROXY protocol (version 1 or 2) "
+     "whom each of their connections is for. All their connections to RTMP, HTTP and RTSP must "
+     "begin so; from others nobody takes it."},
+    {"proxy_protocol.timeout", Kind::Duration, "5s", "100ms..1m", "For that header to come."},
+
     {"streams.max_negative", Kind::Integer, "10000", "0..10000000",
      "Names of streams remembered as found nowhere; see edge.negative_ttl.", "", Roles::Edge},
 
     {"log.level", Kind::Choice, "info", "debug|info|warn|error|off", "The least that is logged."},
     {"log.format", Kind::Choice, "text", "text|json", "text for people, json for collectors."},
 
+    {"access_log.path", Kind::Text, "", "",
+     "The file, opened again at SIGUSR1; - is standard output, empty is none. What may be secret "
+     "is "
+     "left out."},
+    {"access_log.requests", Kind::Boolean, "on", "",
+     "A line for each HTTP request, too, and not for sessions alone."},
+
+    {"metrics.top_streams", Kind::Integer, "20", "0..1000",
+     "How many streams, the busiest, have series of their own."},
+
     {"shutdown.grace", Kind::Duration, "20s", "0..24h", "How long live connections may go on.",
      "PROXY_GRACE_QUIT_TIMEOUT"},
     {"shutdown.force", Kind::Duration, "30s", "0..24h", "When the process ends, whatever is left.",
      "PROXY_FORCE_QUIT_TIMEOUT"},
+
+    {"upgrade.grace", Kind::Duration, "10m", "0..24h",
+     "How long the connections of the process that makes way may go on."},
+    {"upgrade.timeout", Kind::Duration, "30s", "1s..10m",
+     "A new process that is not ready after so long is ended, and the old one goes on."},
 };
 
 // `upstream.a.host` and `upstream.*.host` agree; a NAME has no dot and is not empty.

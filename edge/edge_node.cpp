@@ -30,9 +30,10 @@ HttpRelayOptions relay_options(const EdgeOptions& options) {
 }  // namespace
 
 struct EdgeNode::PerLoop {
-  PerLoop(Loop& on, const EdgeOptions& options, Routing& routing, HttpStore& store,
-          ObjectTier* tier, Metrics& registry)
+  PerLoop(Loop& on, EdgeOptions options_, Routing& routing, HttpStore& store, ObjectTier* tier,
+          Metrics& registry)
       : loop(on),
+        options(std::move(options_)),
         metrics(registry),
         window(options.merge_window, options.merge_max),
         resolver(on),
@@ -58,7 +59,28 @@ struct EdgeNode::PerLoop {
     if (Access* access = Access::here()) access->ask_upstream_with(nullptr);
   }
 
+  void apply(const EdgeOptions& next) {
+    options = next;
+    window.change(options.merge_window, options.merge_max);
+    relay.change(relay_options(options));
+  }
+
+  // From here on these are the ports.
+  void take_up(const Ports& next, Admission& admission) {
+    rtmp.take_up(loop, next.rtmp, admission, std::bind_front(&PerLoop::serve_rtmp, this));
+    http.take_up(loop, next.http, admission, std::bind_front(&PerLoop::serve_http, this));
+  }
+
+  Task<void> serve_rtmp(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
+    return weir::serve_rtmp(hub, std::move(socket), std::move(ticket));
+  }
+  Task<void> serve_http(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
+    return weir::serve_http(hub, options.standalone ? nullptr : &cache, std::move(socket),
+                            std::move(ticket));
+  }
+
   Loop& loop;
+  EdgeOptions options;  // sessions look into it
   EdgeMetrics metrics;
   MergeWindow window;
   Resolver resolver;
@@ -67,14 +89,14 @@ struct EdgeNode::PerLoop {
   HttpCacheTallies cache_tallies;
   HttpCache cache;
   TokenTraverse traverse;
-  std::unique_ptr<Listener> rtmp;
-  std::unique_ptr<Listener> http;
+  ServedPort rtmp;
+  ServedPort http;
   std::vector<Metrics::Sample> samples;
 };
 
 EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
                    Metrics& metrics, const Ports& ports)
-    : loops_(loops), options_(std::move(options)), store_(options_.cache_memory) {
+    : loops_(loops), admission_(admission), store_(options.cache_memory) {
   const auto sample = [&](Metrics::Type type, const char* name, const char* help, auto value) {
     samples_.push_back(metrics.sample(
         type, name, help, {}, [this, value] { return static_cast<double>(value(store_)); }));
@@ -88,25 +110,26 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
   sample(Metrics::Type::Counter, "weir_cache_evictions_total",
          "Keys that had to make room in the HTTP cache.",
          [](const HttpStore& store) { return store.evictions(); });
-  if (!options_.disk.folder.empty()) disk_ = std::make_unique<SegmentStore>(options_.disk, metrics);
+  if (!options.disk.folder.empty()) disk_ = std::make_unique<SegmentStore>(options.disk, metrics);
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     per_loop_[static_cast<std::size_t>(loop.index())] =
-        std::make_unique<PerLoop>(loop, options_, routing, store_, disk_.get(), metrics);
+        std::make_unique<PerLoop>(loop, options, routing, store_, disk_.get(), metrics);
   });
   std::vector<StreamHub*> hubs;
   for (auto& part : per_loop_) hubs.push_back(&part->hub);
   for (auto& part : per_loop_) part->hub.connect(hubs);
   loops.on_each([&](Loop& loop) {
-    const auto index = static_cast<std::size_t>(loop.index());
-    PerLoop& part = *per_loop_[index];
-    const auto serve = [&](const std::vector<int>& descriptors, auto session) {
-      if (descriptors.empty()) return std::unique_ptr<Listener>();
-      return serve_clients(loop, descriptors[index], admission, std::move(session));
-    };
-    HttpCache* const cache = options_.standalone ? nullptr : &part.cache;
-    part.rtmp = serve(ports.rtmp, std::bind_front(serve_rtmp, std::ref(part.hub)));
-    part.http = serve(ports.http, std::bind_front(serve_http, std::ref(part.hub), cache));
+    per_loop_[static_cast<std::size_t>(loop.index())]->take_up(ports, admission);
+  });
+}
+
+void EdgeNode::apply(const EdgeOptions& options, const Ports& ports) {
+  store_.limit(options.cache_memory);
+  loops_.on_each([&](Loop& loop) {
+    PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
+    part.apply(options);
+    part.take_up(ports, admission_);
   });
 }
 
@@ -126,10 +149,8 @@ Result<std::vector<StreamReport>> EdgeNode::streams(milliseconds patience) {
 void EdgeNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    for (auto* listener : {&part.rtmp, &part.http}) {
-      if (*listener) (*listener)->take_waiting();
-      listener->reset();
-    }
+    part.rtmp.close();
+    part.http.close();
   });
 }
 

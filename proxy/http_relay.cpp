@@ -5,7 +5,6 @@
 #include "proxy/access/access.h"
 #include "proxy/access/access_requests.h"
 #include "proxy/http_exchange.h"
-#include "proxy/problem_response.h"
 #include "proxy/relay_metrics.h"
 
 namespace weir {
@@ -48,9 +47,10 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
       if (!kept) co_return;
       continue;
     }
-    const auto signalled = co_await signal(client, *request);
-    if (signalled == Went::Closed) co_return;
-    if (signalled == Went::On) continue;
+    auto signalled = Signalled::NotTaken;
+    if (whip_) signalled = co_await serve_signalling(*whip_, client, *request);
+    if (signalled == Signalled::Closed) co_return;
+    if (signalled == Signalled::On) continue;
     Grant grant;
     if (Access::current() != nullptr) {
       const auto refused = co_await refuse_unless_allowed(client, *request, grant);
@@ -104,21 +104,6 @@ Task<HttpRelay::Went> HttpRelay::refuse_unless_allowed(http::ServerConnection& c
       http::simple_response(refusal->http_status(), "text/plain", body, extra));
   if (!keep && told) co_await client.close_gently();
   co_return keep&& told ? Went::On : Went::Closed;
-}
-
-Task<HttpRelay::Went> HttpRelay::signal(http::ServerConnection& client, http::Request& request) {
-  if (!whip_) co_return Went::NotTaken;
-  auto whip = whip_request(request);
-  if (!whip) {
-    auto told = co_await client.respond(
-        problem_response(whip.error().status, whip.error().text, "", false));
-    if (told) co_await client.close_gently();
-    co_return Went::Closed;
-  }
-  if (!*whip) co_return Went::NotTaken;
-  WhipExchange exchange(*whip_, client, std::move(request), std::move(**whip));
-  auto goes_on = co_await exchange.run();
-  co_return goes_on ? Went::On : Went::Closed;
 }
 
 }  // namespace weir

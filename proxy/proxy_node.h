@@ -28,6 +28,7 @@ class ProxyNode {
     std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
+    std::vector<int> api;         // for a PublicApiNode
   };
   struct Options {
     RtmpRelayOptions rtmp;
@@ -39,9 +40,23 @@ class ProxyNode {
     WebrtcStore* webrtc_store = nullptr;  // what other proxies know; may be null
   };
 
+  // Two processes with the same UDP ports, and a PacketPass for each loop between them. The newer one
+  // passes on what is of none of its sessions; the older one, from hand_over() on, reads them no more.
+  struct Sharing {
+    std::vector<int> passes{};  // empty: there is no other
+    SrtCookies cookies{};       // of both
+  };
+
   // REQUIRES: the loops run, and outlive this.
   ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
-            Metrics& metrics, const Ports& ports);
+            Metrics& metrics, const Ports& ports, Sharing older);
+  // Other options and ports: sessions that are here go on, with what they are told by the options of
+  // now, also those of a port that is none any more.
+  void apply(Options options, const Ports& ports);
+  const SrtCookies& cookies() const { return srt_cookies_; }
+  void hand_over(const std::vector<int>& passes);
+  // For signalling that comes in elsewhere, on that loop; none without listen.webrtc.
+  std::optional<WhipExchange::Context> signalling(const Loop& loop) const;
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.
@@ -51,7 +66,8 @@ class ProxyNode {
   struct PerLoop;
 
   LoopGroup& loops_;
-  const Options options_;
+  Admission& admission_;
+  Metrics& metrics_;
   WebrtcDirectory webrtc_;
   const SrtCookies srt_cookies_;
   SrtDirectory srt_directory_;

@@ -15,21 +15,22 @@
 // without us; the timestamp, by the time that they spent here, since both ends derive their clocks'
 // difference from it.
 //
-// Threading: the loop that the client's packets come to. Bounds: one socket and two handshakes; a
-// deadline for every step, then both ends must be heard within `idle`.
+// Threading: the loop that the client's packets come to. Bounds: a place on an SrtTrunk and two
+// handshakes; a deadline for every step, then both ends must be heard within `idle`.
 #pragma once
 
 #include <optional>
 #include <vector>
 
 #include "common/io/gate.h"
+#include "common/live_session.h"
 #include "common/wire/srt.h"
 #include "proxy/access/access.h"
 #include "proxy/srt_context.h"
 
 namespace weir {
 
-class SrtSession final : private UdpHandler {
+class SrtSession {
  public:
   // `port` is where the client's packets come to. REQUIRES: call.conclusion is one.
   SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& port, SrtCall call);
@@ -40,6 +41,10 @@ class SrtSession final : private UdpHandler {
 
   // A packet for the origin.
   void from_client(std::span<std::uint8_t> packet);
+  // A packet of the origin for the client's socket id.
+  void from_origin(std::span<std::uint8_t> packet);
+  // Nobody listens at the origin.
+  void refused();
   // The client repeats its CONCLUSION.
   void asked_again(const srt::Handshake& conclusion);
   // The client's packets come to that loop instead; see srt_handover.h. REQUIRES: it has been
@@ -50,8 +55,6 @@ class SrtSession final : private UdpHandler {
  private:
   enum class Step { None, Induction, Conclusion, Joined };
 
-  void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
-  void refused() override;
   void hear_handshake(std::span<std::uint8_t> packet);
   void join(const srt::Handshake& answer, std::span<std::uint8_t> packet);
   void end(Errc code, std::string text);
@@ -67,6 +70,9 @@ class SrtSession final : private UdpHandler {
   void say_answer();
   void say_goodbye();
   Clock::time_point last_heard() const;
+  void leave_trunk();
+  Traffic traffic() const;
+  SessionFacts facts() const;
   void log_end();
 
   SrtContext context_;
@@ -84,7 +90,7 @@ class SrtSession final : private UdpHandler {
   Gate news_;  // step_, end_ or refused_ has changed
   std::string upstream_;
   Address origin_address_;
-  std::unique_ptr<UdpSocket> origin_;
+  std::shared_ptr<SrtTrunk> origin_;
   std::optional<RouteUse> use_;
   AccessRequest access_;
   std::optional<AccessRefusal> barred_;
@@ -105,7 +111,9 @@ class SrtSession final : private UdpHandler {
   bool parted_ = false;              // an end has said SHUTDOWN, and the other was told
   bool rejected_ = false;            // by the origin, as the client was told
   std::optional<Error> end_;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t received_ = 0;  // bytes from the client, on this loop
+  std::uint64_t sent_ = 0;
+  LiveSession* live_ = nullptr;  // until its first media
 };
 
 }  // namespace weir

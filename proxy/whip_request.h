@@ -30,11 +30,9 @@ inline constexpr std::string_view kSessionArgument = "weir_s";
 struct WhipRequest {
   enum class Body { None, Sdp, Fragment, Json };
 
-  enum class Role { Unknown, Publish, Play };
-
   Body body = Body::None;
   std::string stream_target;  // names the stream as a path would; empty: it stands in the body
-  Role role = Role::Unknown;  // as far as the URL says
+  std::optional<bool> publishes{};  // as the URL says, if it does
 };
 
 // Nothing when `request` is none. Refusals: 415 for a body of another type than its method wants.

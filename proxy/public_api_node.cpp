@@ -1,0 +1,36 @@
+#include "proxy/public_api_node.h"
+
+namespace weir {
+
+struct PublicApiNode::PerLoop {
+  PublicApi api;
+  ServedPort port;
+};
+
+PublicApiNode::PublicApiNode(LoopGroup& loops, SystemDesk& desk, PublicApi::Options options,
+                             std::size_t per_address, const PublicApi::Signalling& signalling)
+    : loops_(loops), admission_(kMaxConnections, per_address), per_loop_(loops.size()) {
+  loops.on_each([&](Loop& loop) {
+    per_loop_[static_cast<std::size_t>(loop.index())].reset(
+        new PerLoop{PublicApi(loop, desk, options, signalling), {}});
+  });
+}
+
+void PublicApiNode::listen(const std::vector<int>& descriptors) {
+  loops_.on_each([&](Loop& loop) {
+    PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
+    part.port.take_up(loop, descriptors, admission_, std::bind_front(&PublicApi::serve, &part.api));
+  });
+}
+
+void PublicApiNode::stop_signalling() {
+  loops_.on_each([this](Loop& loop) {
+    per_loop_[static_cast<std::size_t>(loop.index())]->api.stop_signalling();
+  });
+}
+
+PublicApiNode::~PublicApiNode() {
+  loops_.on_each([this](Loop& loop) { per_loop_[static_cast<std::size_t>(loop.index())].reset(); });
+}
+
+}  // namespace weir
