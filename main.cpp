@@ -64,6 +64,14 @@ void print_welcome(const Config& config, const ProxyNode::Ports& ports) {
     const std::string at = shown(endpoint_of(ports.http, *config.listen("listen.http")));
     std::printf("  play      http://%s/live/test.flv\n", at.c_str());
   }
+  if (!ports.rtmps.empty()) {
+    const std::string at = shown(endpoint_of(ports.rtmps, *config.listen("listen.rtmps")));
+    std::printf("  both      rtmps://%s/live/test\n", at.c_str());
+  }
+  if (!ports.https.empty()) {
+    const std::string at = shown(endpoint_of(ports.https, *config.listen("listen.https")));
+    std::printf("  play      https://%s/live/test.flv\n", at.c_str());
+  }
   if (!ports.rtsp.empty()) {
     const std::string at = shown(endpoint_of(ports.rtsp, *config.listen("listen.rtsp")));
     std::printf("  play      rtsp://%s/live/test\n", at.c_str());
@@ -91,7 +99,8 @@ ControlView::Options control_options(const Config& config, const NodeState& not_
 std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
                                                   Metrics& metrics, LoopGroup& loops,
                                                   Routing& routing, const NodeState& state,
-                                                  ControlHandlers reading, ControlHandlers all) {
+                                                  ControlHandlers reading, ControlHandlers all,
+                                                  const std::shared_ptr<TlsServer>& tls) {
   SystemPages::Handlers handlers;
   handlers.metrics = [&metrics] { return metrics.text(); };
   handlers.unwell = [&loops] {
@@ -124,6 +133,8 @@ std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const st
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
   open("listen.system");
+  options.tls = tls;
+  open("listen.system_https");
   return apis;
 }
 
@@ -152,8 +163,11 @@ int run(const Config& config) {
   const http::StaticFiles* served = files ? &*files : nullptr;
   const std::size_t workers = worker_count(config);
   const ProxyNode::Ports ports = open_ports(config, workers);
+  const std::shared_ptr<TlsServer> tls = tls_server_of(config);
 
   Metrics metrics(WEIR_VERSION);
+  std::optional<TlsDoor> door;
+  if (tls) door.emplace(tls, config.duration("tls.handshake_timeout"), metrics);
   LoopGroup loops(workers);
   Systemd systemd(process_environment());
   if (const auto period = systemd.interval())
@@ -180,7 +194,7 @@ int run(const Config& config) {
   ControlHandlers all = ControlHandlers::all(control);
   all.drain = [&departure] { departure.ask(); };
   auto apis = open_apis(config, node, metrics, loops, routing, not_ready,
-                        ControlHandlers::reading(control), std::move(all));
+                        ControlHandlers::reading(control), std::move(all), tls);
 
   loops.start();
   SessionDirectory sessions(loops);
@@ -191,12 +205,15 @@ int run(const Config& config) {
   std::unique_ptr<EdgeNode> edge_node;
   std::unique_ptr<ProxyNode> proxy_node;
   if (edge) {
+    auto options = edge_options_of(config, node, served);
+    if (door) options.tls = &*door;
+    const EdgeNode::Ports taken{ports.rtmp, ports.http, ports.rtmps, ports.https};
     edge_node =
-        std::make_unique<EdgeNode>(loops, edge_options_of(config, node, served), routing, admission,
-                                   metrics, EdgeNode::Ports{ports.rtmp, ports.http});
+        std::make_unique<EdgeNode>(loops, std::move(options), routing, admission, metrics, taken);
   } else {
     auto options = proxy_options_of(config, node, served, ports);
     if (webrtc_store) options.webrtc_store = &*webrtc_store;
+    if (door) options.tls = &*door;
     proxy_node =
         std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);
   }

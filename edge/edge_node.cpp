@@ -58,6 +58,8 @@ struct EdgeNode::PerLoop {
   HttpCache cache;
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
+  std::unique_ptr<Listener> rtmps;
+  std::unique_ptr<Listener> https;
   std::vector<Metrics::Sample> samples;
 };
 
@@ -93,9 +95,18 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
       if (descriptors.empty()) return std::unique_ptr<Listener>();
       return serve_clients(loop, descriptors[index], admission, std::move(session));
     };
+    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session,
+                               const std::string& applications) {
+      if (descriptors.empty()) return std::unique_ptr<Listener>();
+      return serve(descriptors, behind_tls(*options_.tls, applications, std::move(session)));
+    };
     HttpCache* const cache = options_.standalone ? nullptr : &part.cache;
-    part.rtmp = serve(ports.rtmp, std::bind_front(serve_rtmp, std::ref(part.hub)));
-    part.http = serve(ports.http, std::bind_front(serve_http, std::ref(part.hub), cache));
+    const auto rtmp_session = std::bind_front(serve_rtmp, std::ref(part.hub));
+    const auto http_session = std::bind_front(serve_http, std::ref(part.hub), cache);
+    part.rtmp = serve(ports.rtmp, rtmp_session);
+    part.http = serve(ports.http, http_session);
+    part.rtmps = serve_tls(ports.rtmps, rtmp_session, "");
+    part.https = serve_tls(ports.https, http_session, kHttpOverTls);
   });
 }
 
@@ -115,7 +126,7 @@ Result<std::vector<StreamReport>> EdgeNode::streams(milliseconds patience) {
 void EdgeNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    for (auto* listener : {&part.rtmp, &part.http}) {
+    for (auto* listener : {&part.rtmp, &part.http, &part.rtmps, &part.https}) {
       if (*listener) (*listener)->take_waiting();
       listener->reset();
     }

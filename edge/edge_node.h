@@ -20,6 +20,8 @@ class EdgeNode {
   struct Ports {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
+    std::vector<int> rtmps{};
+    std::vector<int> https{};
   };
 
   // REQUIRES: the loops run, and outlive this.

@@ -65,6 +65,8 @@ struct ProxyNode::PerLoop {
   std::unique_ptr<UdpBuffers> udp;  // when there is a UDP port
   std::unique_ptr<Listener> rtmp;
   std::unique_ptr<Listener> http;
+  std::unique_ptr<Listener> rtmps;
+  std::unique_ptr<Listener> https;
   std::unique_ptr<Listener> rtsp;
   std::unique_ptr<WebrtcPort> webrtc;
   std::unique_ptr<Listener> webrtc_tcp;
@@ -82,12 +84,23 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     const auto index = static_cast<std::size_t>(loop.index());
     per_loop_[index] = std::make_unique<PerLoop>(loop, options_, routing, metrics);
     PerLoop& part = *per_loop_[index];
-    const auto serve = [&](const std::vector<int>& descriptors, auto session) {
+    const auto serve_all = [&](const std::vector<int>& descriptors, Serve session) {
       if (descriptors.empty()) return std::unique_ptr<Listener>();
-      return serve_clients(loop, descriptors[index], admission, std::bind_front(session, &part));
+      return serve_clients(loop, descriptors[index], admission, std::move(session));
+    };
+    const auto serve = [&](const std::vector<int>& descriptors, auto session) {
+      return serve_all(descriptors, std::bind_front(session, &part));
+    };
+    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session,
+                               const std::string& applications) {
+      if (descriptors.empty()) return std::unique_ptr<Listener>();
+      return serve_all(descriptors,
+                       behind_tls(*options_.tls, applications, std::bind_front(session, &part)));
     };
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
+    part.rtmps = serve_tls(ports.rtmps, &PerLoop::serve_rtmp, "");
+    part.https = serve_tls(ports.https, &PerLoop::serve_http, kHttpOverTls);
     part.rtsp = serve(ports.rtsp, &PerLoop::serve_rtsp);
     if (!ports.webrtc_udp.empty())
       part.open_webrtc(ports.webrtc_udp[index], admission, webrtc_, metrics);
@@ -101,7 +114,8 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
 void ProxyNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    for (auto* listener : {&part.rtmp, &part.http, &part.rtsp, &part.webrtc_tcp}) {
+    for (auto* listener :
+         {&part.rtmp, &part.http, &part.rtmps, &part.https, &part.rtsp, &part.webrtc_tcp}) {
       if (*listener) (*listener)->take_waiting();
       listener->reset();
     }

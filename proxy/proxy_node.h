@@ -11,6 +11,7 @@
 #include "common/io/admission.h"
 #include "common/io/loop_group.h"
 #include "common/listening.h"
+#include "common/tls_door.h"
 #include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
 #include "proxy/rtsp_relay.h"
@@ -28,6 +29,8 @@ class ProxyNode {
     std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
+    std::vector<int> rtmps{};
+    std::vector<int> https{};
   };
   struct Options {
     RtmpRelayOptions rtmp;
@@ -37,6 +40,7 @@ class ProxyNode {
     WhipOptions whip{};
     std::size_t webrtc_sessions = 10'000;
     WebrtcStore* webrtc_store = nullptr;  // what other proxies know; may be null
+    const TlsDoor* tls = nullptr;         // in front of rtmps and https
   };
 
   // REQUIRES: the loops run, and outlive this.

@@ -14,6 +14,14 @@ DialOptions dial_options_of(const Config& config) {
           .reply_timeout = config.duration("origin.reply_timeout")};
 }
 
+std::shared_ptr<TlsServer> tls_server_of(const Config& config) {
+  const std::string& certificates = config.text("tls.certificates");
+  if (certificates.empty()) return nullptr;
+  auto server = TlsServer::open(certificates);
+  if (!server) throw ConfigError("tls.certificates: " + server.error().text);
+  return std::move(*server);
+}
+
 ProxyNode::Ports open_ports(const Config& config, std::size_t workers) {
   ProxyNode::Ports ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
                          .http = open_tcp("listen.http", config.listen("listen.http"), workers),
@@ -21,6 +29,8 @@ ProxyNode::Ports open_ports(const Config& config, std::size_t workers) {
                          .srt = {},
                          .webrtc_udp = {},
                          .webrtc_tcp = {}};
+  ports.rtmps = open_tcp("listen.rtmps", config.listen("listen.rtmps"), workers);
+  ports.https = open_tcp("listen.https", config.listen("listen.https"), workers);
   if (config.text("role") != "proxy") return ports;
   ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
   ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);

@@ -6,6 +6,7 @@
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/Net/HTTPServerResponse.h>
+#include <Poco/Net/SecureServerSocket.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
@@ -24,6 +25,7 @@
 #include <utility>
 
 #include "common/config_sources.h"
+#include "common/io/tls_server.h"
 #include "proxy/connection_watch.h"
 
 namespace weir {
@@ -175,11 +177,19 @@ Poco::Timespan timespan(std::chrono::microseconds duration) {
   return Poco::Timespan{duration.count()};
 }
 
-Poco::Net::ServerSocket listen_at(const std::string& host, std::uint16_t port) {
+Poco::Net::ServerSocket socket_for(TlsServer* tls) {
+  if (tls == nullptr) return {};
+  using Poco::Net::Context;
+  const Context::Ptr context = new Context{Context::TLS_SERVER_USE, "", Context::VERIFY_NONE};
+  tls->lend_to(context->sslContext());
+  return Poco::Net::SecureServerSocket{context};
+}
+
+Poco::Net::ServerSocket listen_at(const std::string& host, std::uint16_t port, TlsServer* tls) {
   // SO_REUSEPORT would let a second process share the port silently.
   constexpr bool kReuseAddress = true;
   constexpr bool kReusePort = false;
-  Poco::Net::ServerSocket socket;
+  Poco::Net::ServerSocket socket = socket_for(tls);
   const Poco::Net::SocketAddress address{host, port};
   if (address.family() == Poco::Net::SocketAddress::IPv6) {
     constexpr bool kIpv6Only = false;
@@ -194,13 +204,13 @@ Poco::Net::ServerSocket listen_at(const std::string& host, std::uint16_t port) {
 Poco::Net::ServerSocket listen(const SystemApi::Options& options) {
   const Endpoint& at = options.listen;
   try {
-    if (!at.host.empty()) return listen_at(at.host, at.port);
+    if (!at.host.empty()) return listen_at(at.host, at.port, options.tls.get());
     try {
-      return listen_at("::", at.port);
+      return listen_at("::", at.port, options.tls.get());
     } catch (const Poco::Exception& error) {
       const bool no_ipv6 = error.code() == EAFNOSUPPORT || error.code() == EADDRNOTAVAIL;
       if (!no_ipv6) throw;
-      return listen_at("0.0.0.0", at.port);
+      return listen_at("0.0.0.0", at.port, options.tls.get());
     }
   } catch (const Poco::Exception& error) {
     throw ConfigError(fmt::format("{}: cannot listen on {}: {}", options.option, to_string(at),

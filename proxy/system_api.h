@@ -25,6 +25,8 @@
 
 namespace weir {
 
+class TlsServer;
+
 class SystemApi {
  public:
   using Handlers = SystemPages::Handlers;
@@ -36,6 +38,7 @@ class SystemApi {
     CidrList allow;                        // who may register
     std::string token{};                   // of the control API; empty: none
     Identity identity;
+    std::shared_ptr<TlsServer> tls{};  // null: plain HTTP
     std::size_t threads = 8;
     std::size_t max_waiting = 256;
     std::chrono::milliseconds deadline{10'000};
