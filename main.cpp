@@ -167,7 +167,7 @@ int run(const Config& config) {
 
   Metrics metrics(WEIR_VERSION);
   std::optional<TlsDoor> door;
-  if (tls) door.emplace(tls, config.duration("tls.handshake_timeout"), metrics);
+  if (tls) door.emplace(tls, tls_door_options_of(config), metrics);
   LoopGroup loops(workers);
   Systemd systemd(process_environment());
   if (const auto period = systemd.interval())

@@ -95,18 +95,17 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
       if (descriptors.empty()) return std::unique_ptr<Listener>();
       return serve_clients(loop, descriptors[index], admission, std::move(session));
     };
-    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session,
-                               const std::string& applications) {
+    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session, OverTls what) {
       if (descriptors.empty()) return std::unique_ptr<Listener>();
-      return serve(descriptors, behind_tls(*options_.tls, applications, std::move(session)));
+      return serve(descriptors, behind_tls(*options_.tls, what, std::move(session)));
     };
     HttpCache* const cache = options_.standalone ? nullptr : &part.cache;
     const auto rtmp_session = std::bind_front(serve_rtmp, std::ref(part.hub));
     const auto http_session = std::bind_front(serve_http, std::ref(part.hub), cache);
     part.rtmp = serve(ports.rtmp, rtmp_session);
     part.http = serve(ports.http, http_session);
-    part.rtmps = serve_tls(ports.rtmps, rtmp_session, "");
-    part.https = serve_tls(ports.https, http_session, kHttpOverTls);
+    part.rtmps = serve_tls(ports.rtmps, rtmp_session, OverTls::Rtmp);
+    part.https = serve_tls(ports.https, http_session, OverTls::Http);
   });
 }
 

@@ -91,16 +91,15 @@ ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admiss
     const auto serve = [&](const std::vector<int>& descriptors, auto session) {
       return serve_all(descriptors, std::bind_front(session, &part));
     };
-    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session,
-                               const std::string& applications) {
+    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session, OverTls what) {
       if (descriptors.empty()) return std::unique_ptr<Listener>();
       return serve_all(descriptors,
-                       behind_tls(*options_.tls, applications, std::bind_front(session, &part)));
+                       behind_tls(*options_.tls, what, std::bind_front(session, &part)));
     };
     part.rtmp = serve(ports.rtmp, &PerLoop::serve_rtmp);
     part.http = serve(ports.http, &PerLoop::serve_http);
-    part.rtmps = serve_tls(ports.rtmps, &PerLoop::serve_rtmp, "");
-    part.https = serve_tls(ports.https, &PerLoop::serve_http, kHttpOverTls);
+    part.rtmps = serve_tls(ports.rtmps, &PerLoop::serve_rtmp, OverTls::Rtmp);
+    part.https = serve_tls(ports.https, &PerLoop::serve_http, OverTls::Http);
     part.rtsp = serve(ports.rtsp, &PerLoop::serve_rtsp);
     if (!ports.webrtc_udp.empty())
       part.open_webrtc(ports.webrtc_udp[index], admission, webrtc_, metrics);

@@ -22,6 +22,11 @@ std::shared_ptr<TlsServer> tls_server_of(const Config& config) {
   return std::move(*server);
 }
 
+TlsDoor::Options tls_door_options_of(const Config& config) {
+  return {.handshake_timeout = config.duration("tls.handshake_timeout"),
+          .http2 = config.boolean("tls.http2")};
+}
+
 ProxyNode::Ports open_ports(const Config& config, std::size_t workers) {
   ProxyNode::Ports ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
                          .http = open_tcp("listen.http", config.listen("listen.http"), workers),

@@ -17,6 +17,8 @@ DialOptions dial_options_of(const Config& config);
 // Null when no certificate is configured. Throws ConfigError when one cannot be used.
 std::shared_ptr<TlsServer> tls_server_of(const Config& config);
 
+TlsDoor::Options tls_door_options_of(const Config& config);
+
 // Those of the role, open. Throws ConfigError when one cannot be had.
 ProxyNode::Ports open_ports(const Config& config, std::size_t workers);
 // Where others reach this node.
