@@ -9,19 +9,26 @@
 #include <cstdio>
 #include <thread>
 
+#include "common/access_log.h"
 #include "common/command_line.h"
 #include "common/config.h"
+#include "common/config_report.h"
 #include "common/departure.h"
+#include "common/http/h2_session.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/predecessor.h"
+#include "common/session_recorder.h"
 #include "common/systemd.h"
 #include "edge/demo.h"
-#include "edge/edge_node.h"
-#include "edge/edge_setup.h"
+#include "edge/node.h"
 #include "proxy/cluster_client.h"
-#include "proxy/proxy_setup.h"
+#include "proxy/console.h"
 #include "proxy/routing_setup.h"
-#include "proxy/system_api.h"
+#include "proxy/stream_metrics.h"
+#include "proxy/system_apis.h"
+#include "proxy/top.h"
+#include "proxy/upgrade.h"
 #include "proxy/webrtc_shared_store.h"
 
 namespace {
@@ -31,6 +38,7 @@ using namespace weir;
 constexpr milliseconds kUnwind{5000};
 constexpr milliseconds kLeastUnwind{500};
 constexpr milliseconds kAnswer{1000};
+constexpr milliseconds kReload{5000};
 
 Config load(const CommandLine& line) {
   return Config::load({.file = line.config_file,
@@ -82,7 +90,8 @@ void print_welcome(const Config& config, const ProxyNode::Ports& ports) {
     std::printf("  play      srt://%s?streamid=#!::r=live/test\n", at.c_str());
   }
   if (const auto system = config.listen("listen.system"); system && system->port != 0)
-    std::printf("  metrics   http://%s/metrics\n", shown(*system).c_str());
+    std::printf("  metrics   http://%s/metrics\n  console   http://%s/console/\n",
+                shown(*system).c_str(), shown(*system).c_str());
   std::fflush(stdout);
 }
 
@@ -96,52 +105,51 @@ ControlView::Options control_options(const Config& config, const NodeState& not_
           }};
 }
 
-std::vector<std::unique_ptr<SystemApi>> open_apis(const Config& config, const std::string& node,
-                                                  Metrics& metrics, LoopGroup& loops,
-                                                  Routing& routing, const NodeState& state,
-                                                  ControlHandlers reading, ControlHandlers all,
-                                                  const std::shared_ptr<TlsServer>& tls) {
-  SystemPages::Handlers handlers;
-  handlers.metrics = [&metrics] { return metrics.text(); };
-  handlers.unwell = [&loops] {
-    return loops.answer(kAnswer) ? std::vector<std::string>{}
-                                 : std::vector<std::string>{"a loop does not answer"};
-  };
-  handlers.not_ready = [&state] {
-    const char* reason = state;
-    return reason != nullptr ? std::vector<std::string>{reason} : std::vector<std::string>{};
-  };
-  SystemApi::Options options;
-  options.allow = config.networks("system.allow");
-  options.token = config.text("api.token");
-  options.identity = {.server = node,
-                      .service = random_id(),
-                      .pid = std::to_string(::getpid()),
-                      .version = WEIR_VERSION};
-  std::vector<std::unique_ptr<SystemApi>> apis;
-  auto open = [&](const std::string& option) {
-    const auto endpoint = config.listen(option);
-    if (!endpoint) return;
-    options.option = option;
-    options.listen = *endpoint;
-    apis.push_back(std::make_unique<SystemApi>(options, handlers));
-  };
-  handlers.control = std::move(reading);
-  open("listen.api");
+std::unique_ptr<AccessLog> open_access_log(const Config& config, Metrics& metrics) {
+  const std::string& path = config.text("access_log.path");
+  if (path.empty()) return nullptr;
+  return std::make_unique<AccessLog>(
+      AccessLog::Options{.path = path, .requests = config.boolean("access_log.requests")}, metrics);
+}
+
+// What anybody may see.
+SystemPages::Handlers public_handlers(Metrics& metrics, LoopGroup& loops, const NodeState& state,
+                                      ControlView& view) {
+  return {.metrics = [&metrics] { return metrics.text(); },
+          .unwell =
+              [&loops] {
+                return loops.answer(kAnswer) ? std::vector<std::string>{}
+                                             : std::vector<std::string>{"a loop does not answer"};
+              },
+          .not_ready =
+              [&state] {
+                const char* reason = state;
+                return reason != nullptr ? std::vector<std::string>{reason}
+                                         : std::vector<std::string>{};
+              },
+          .control = ControlHandlers::reading(view)};
+}
+
+SystemPages public_pages(const Config& config, const NodeIdentity& identity,
+                         SystemPages::Handlers handlers) {
+  return {identity, config.networks("system.allow"), std::move(handlers), config.text("api.token")};
+}
+
+SystemApis::Handlers system_handlers(SystemPages::Handlers handlers, ControlHandlers all,
+                                     Console& console, Routing& routing) {
   handlers.control = std::move(all);
+  console.join(handlers);
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
-  open("listen.system");
-  options.tls = tls;
-  open("listen.system_https");
-  return apis;
+  return {{"listen.system", handlers}, {"listen.system_https", handlers}};
 }
 
-// What the edge holds; a proxy does not look into streams.
-ControlView::Streams streams_of(const std::unique_ptr<EdgeNode>& node) {
-  if (!node) return nullptr;
-  return [&edge = *node] { return edge.streams(kAnswer); };
+NodeIdentity identity_of(const std::string& node) {
+  return {.server = node,
+          .service = random_id(),
+          .pid = std::to_string(::getpid()),
+          .version = WEIR_VERSION};
 }
 
 std::size_t worker_count(const Config& config) {
@@ -150,24 +158,51 @@ std::size_t worker_count(const Config& config) {
                     : std::max(1U, std::thread::hardware_concurrency());
 }
 
-int run(const Config& config) {
+OpenPorts all_of(OpenPorts some, OpenPorts others) {
+  some.merge(others);
+  return some;
+}
+
+// The node that a configuration means, unless a URL names another.
+TopOptions top_options(const CommandLine& line) {
+  const Config config = load(line);
+  TopOptions options{.token = line.top_token.value_or(config.text("api.token")),
+                     .once = line.top_once,
+                     .sort = *top_sort_named(line.top_sort)};
+  if (line.top_url)
+    options.url = *line.top_url;
+  else if (const auto system = config.listen("listen.system"))
+    options.url = "http://" + shown(*system);
+  return options;
+}
+
+// `before` is the process whose place this one takes; null: nobody's.
+int serve(const CommandLine& line, std::vector<std::string> arguments, Predecessor* before) {
+  const Config config = load(line);
   Departure departure;
   std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGHUP, SIGUSR2}) departure.on(signal, nullptr);
 
   log::init(log::level_named(config.text("log.level")),
             log::format_named(config.text("log.format")));
   for (const auto& warning : config.warnings()) log::warn(warning);
-  const std::string node = config.text("node.id").empty() ? random_id() : config.text("node.id");
+  const std::string fallback = before ? before->node() : random_id();
+  const std::string node = config.text("node.id").empty() ? fallback : config.text("node.id");
   const bool edge = config.text("role") == "edge";
   const auto files = open_files(config);
-  const http::StaticFiles* served = files ? &*files : nullptr;
-  const std::size_t workers = worker_count(config);
-  const ProxyNode::Ports ports = open_ports(config, workers);
-  const std::shared_ptr<TlsServer> tls = tls_server_of(config);
+  const std::size_t workers = before ? before->workers() : worker_count(config);
+  const OpenPorts known = before ? before->take_ports() : OpenPorts{};
+  PortOpener opener(workers, known);
+  const ProxyNode::Ports ports = open_ports(config, opener);
 
   Metrics metrics(WEIR_VERSION);
-  std::optional<TlsDoor> door;
-  if (tls) door.emplace(tls, tls_door_options_of(config), metrics);
+  TlsDoor tls(config, metrics, http::serve_http2);
+  std::unique_ptr<AccessLog> access_log;
+  departure.on(SIGUSR1, [&access_log] {
+    if (access_log) access_log->reopen();
+  });
+  access_log = open_access_log(config, metrics);
+  Reload reload(config, [&line] { return load(line); }, metrics);
   LoopGroup loops(workers);
   Systemd systemd(process_environment());
   if (const auto period = systemd.interval())
@@ -177,11 +212,17 @@ int run(const Config& config) {
     });
   Routing routing(loops[0], router_of(config), metrics,
                   sharing_of(config, node, reached_at(config, ports)), health_check_of(config));
-  if (!config.text("state.path").empty() && !edge && config.text("state.backend") == "memory")
+  const bool keeps_state =
+      !config.text("state.path").empty() && !edge && config.text("state.backend") == "memory";
+  if (keeps_state && !before)
     routing.keep_state(std::make_unique<StateKeeper>(config.text("state.path"), metrics),
                        config.duration("route.expire"));
+  if (before)
+    for (const std::string& state : before->state()) routing.hear(state);
   Admission admission(static_cast<std::size_t>(config.integer("limits.connections")),
-                      static_cast<std::size_t>(config.integer("limits.per_address")));
+                      static_cast<std::size_t>(config.integer("limits.per_address")),
+                      {.from = config.networks("proxy_protocol.from"),
+                       .patience = config.duration("proxy_protocol.timeout")});
   auto connections =
       metrics.sample(Metrics::Type::Gauge, "weir_connections", "Client connections.", {},
                      [&] { return static_cast<double>(admission.connections()); });
@@ -190,61 +231,133 @@ int run(const Config& config) {
                                 [&] { return static_cast<double>(admission.refused()); });
   // The last ports that may not be had: nothing runs yet that would have to be stopped.
   NodeState not_ready = "starting";
+  const std::string status = fmt::format("role {}, node {}", config.text("role"), node);
   ControlView control(loops, routing, control_options(config, not_ready));
+  const auto read_again = [&] {
+    systemd.reloading();
+    auto report = reload.run();
+    systemd.ready(status);
+    return report;
+  };
   ControlHandlers all = ControlHandlers::all(control);
   all.drain = [&departure] { departure.ask(); };
-  auto apis = open_apis(config, node, metrics, loops, routing, not_ready,
-                        ControlHandlers::reading(control), std::move(all), tls);
+  all.reload = [&] { return departure.ask_main(read_again, kReload); };
+  const NodeIdentity identity = identity_of(node);
+  std::optional<Console> console(std::in_place, config, identity, control);
+  const auto anybody = public_handlers(metrics, loops, not_ready, control);
+  std::optional<SystemDesk> desk(std::in_place, public_pages(config, identity, anybody));
+  SystemApis apis(identity, system_handlers(anybody, std::move(all), *console, routing),
+                  console->events(), tls.server, config, known);
 
   loops.start();
-  SessionDirectory sessions(loops);
+  SessionDirectory sessions(loops, kAnswer, [&metrics, log = access_log.get()] {
+    return std::make_unique<SessionRecorder>(metrics, log);
+  });
   ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::optional<SharedWebrtcStore> webrtc_store;
   if (SharedState* state = routing.shared_state()) webrtc_store.emplace(loops[0], *state);
-  std::unique_ptr<EdgeNode> edge_node;
-  std::unique_ptr<ProxyNode> proxy_node;
-  if (edge) {
-    auto options = edge_options_of(config, node, served);
-    if (door) options.tls = &*door;
-    const EdgeNode::Ports taken{ports.rtmp, ports.http, ports.rtmps, ports.https};
-    edge_node =
-        std::make_unique<EdgeNode>(loops, std::move(options), routing, admission, metrics, taken);
-  } else {
-    auto options = proxy_options_of(config, node, served, ports);
-    if (webrtc_store) options.webrtc_store = &*webrtc_store;
-    if (door) options.tls = &*door;
-    proxy_node =
-        std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics, ports);
-  }
-  control.attach({.sessions = &sessions, .cluster = &cluster, .streams = streams_of(edge_node)});
+  std::optional<Node> role(
+      std::in_place,
+      Node::Context{.id = node,
+                    .loops = loops,
+                    .routing = routing,
+                    .admission = admission,
+                    .tls = tls,
+                    .metrics = metrics,
+                    .desk = *desk,
+                    .files = files ? &*files : nullptr,
+                    .webrtc_store = webrtc_store ? &*webrtc_store : nullptr,
+                    .older = before ? Node::sharing(before->take_passes(), before->secret())
+                                    : ProxyNode::Sharing{}},
+      config, ports, opener.keep());
+  control.attach({.sessions = &sessions, .cluster = &cluster, .streams = role->streams()});
+  const StreamMetrics stream_metrics(
+      metrics, sessions, role->streams(),
+      {.top = static_cast<std::size_t>(config.integer("metrics.top_streams")),
+       .identity = identity,
+       .role = config.text("role"),
+       .zone = config.text("node.zone")});
+  const auto ports_of_all = [&] { return all_of(role->ports(), apis.ports()); };
+  close_others(known, ports_of_all());
+  // Whatever else takes a changed configuration up is added here. Certificates are there before the
+  // listeners that show them.
+  for (auto& part : {tls.part(), role->part(), apis.part(), limits_part(admission)})
+    reload.add(part);
+  reload.add([&](const Config&, const Config& after) -> Reload::Commit {
+    return [&desk, pages = public_pages(after, identity, anybody)]() mutable {
+      desk->change(std::move(pages));
+    };
+  });
+  departure.on(SIGHUP, [&] { static_cast<void>(read_again()); });
   not_ready = nullptr;
-  print_welcome(config, ports);
-  log::info("ready", {{"node", node}, {"role", config.text("role")}, {"workers", workers}});
+  if (!before) print_welcome(config, ports);
+  log::info(
+      "ready",
+      {{"node", node}, {"role", config.text("role")}, {"workers", workers}, {"pid", ::getpid()}});
 
-  systemd.ready(fmt::format("role {}, node {}", config.text("role"), node));
+  if (before) {
+    before->ready();
+    if (keeps_state)
+      routing.begin_to_keep(std::make_unique<StateKeeper>(config.text("state.path"), metrics),
+                            config.duration("route.expire"));
+    before->follow([&](const std::string& state) { routing.hear(state); },
+                   [] { log::info("the process before this one has ended"); });
+  }
+  systemd.ready(status);
+  Upgrade upgrade(std::move(arguments), departure, systemd, routing, metrics);
+  departure.on(SIGUSR2, [&] {
+    if (before && before->present())
+      return log::error("no upgrade while the process before this one drains");
+    if (upgrade.under_way()) return log::error("an upgrade is under way");
+    auto shared = role->offer();
+    if (!shared) return log::error("no upgrade", {{"error", shared.error().text}});
+    shared->workers = workers;
+    shared->node = node;
+    shared->ports = ports_of_all();
+    upgrade.begin(std::move(*shared), reload.config().duration("upgrade.timeout"));
+  });
   const auto why = departure.wait();
-  log::info("going away", {{"asked_by", name(why)}});
+  log::info("going away", {{"asked_by", name(why)}, {"pid", ::getpid()}});
   not_ready = "draining";
-  routing.leave();
-  systemd.stopping(config.duration("shutdown.force") + kUnwind);
-  const auto force = Clock::now() + config.duration("shutdown.force");
-  if (edge_node) edge_node->stop_accepting();
-  if (proxy_node) proxy_node->stop_accepting();
+  const bool upgraded = why == Departure::Reason::Upgraded;
+  const auto grace = reload.config().duration(upgraded ? "upgrade.grace" : "shutdown.grace");
+  const auto longest = upgraded ? grace : reload.config().duration("shutdown.force");
+  const auto force = Clock::now() + longest;
+  if (upgraded) {
+    apis.stop_accepting();
+    role->hand_over();
+    role->stop_answering();
+  } else {
+    routing.leave();
+    systemd.stopping(longest + kUnwind);
+  }
+  role->stop_accepting();
   sessions.drain();
   if (why != Departure::Reason::Interrupt)
-    departure.linger(config.duration("shutdown.grace"),
-                     [&admission] { return admission.connections() == 0; });
-  apis.clear();
+    departure.linger(grace, [&admission] { return admission.connections() == 0; });
+  apis.close();
+  console.reset();
+  if (before) before->leave();
   const auto left = std::chrono::duration_cast<milliseconds>(force - Clock::now());
   const bool all_ended = loops.shut_down(std::clamp(left, kLeastUnwind, kUnwind));
   if (!all_ended) {
     log::error("some sessions did not end in time");
     std::_Exit(1);
   }
-  edge_node.reset();
-  proxy_node.reset();
+  role.reset();
+  desk.reset();
   return 0;
+}
+
+int run(const CommandLine& line, std::vector<std::string> arguments) {
+  const auto before = Predecessor::find(process_environment());
+  try {
+    return serve(line, std::move(arguments), before.get());
+  } catch (const std::exception& mistake) {
+    if (before) before->failed(mistake.what());
+    throw;
+  }
 }
 
 }  // namespace
@@ -263,7 +376,11 @@ int main(int argc, char** argv) {
       case CommandLine::Verb::PrintConfig: std::fputs(load(line).print().c_str(), stdout); return 0;
       case CommandLine::Verb::CheckConfig: load(line); return 0;
       case CommandLine::Verb::Demo: return run_demo(line);
-      case CommandLine::Verb::Run: return run(load(line));
+      case CommandLine::Verb::Run: return run(line, {argv, argv + argc});
+      case CommandLine::Verb::Top: return run_top(top_options(line));
+      case CommandLine::Verb::Check:
+        std::fputs(report_of(load(line), ThisMachine::look()).text().c_str(), stdout);
+        return 0;
     }
   } catch (const std::exception& mistake) {
     std::fprintf(stderr, "weir: %s\n", mistake.what());

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <unordered_map>
 
 #include "cache/http_fill.h"
@@ -62,6 +63,8 @@ class HttpStore {
   // Evicts until there is room for so much more; false when what is in use leaves none.
   bool make_room(std::size_t bytes);
 
+  // From here on; what is too much goes as others come.
+  void limit(std::size_t memory) { limit_ = memory; }
   const std::shared_ptr<MemoryUse>& memory() const { return memory_; }
   std::size_t objects() const { return objects_.load(std::memory_order_relaxed); }
   std::uint64_t evictions() const { return evictions_.load(std::memory_order_relaxed); }
@@ -86,7 +89,7 @@ class HttpStore {
   Removed erase(Shard& shard, Entries::iterator entry);
   static void recount(Shard& shard, Entry& entry);
 
-  const std::size_t limit_;
+  std::atomic<std::size_t> limit_;
   const std::shared_ptr<MemoryUse> memory_;
   std::array<Shard, kShards> shards_;
   std::atomic<std::size_t> next_victim_{0};

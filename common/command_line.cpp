@@ -6,6 +6,8 @@
 #include <Poco/Util/OptionSet.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "common/options.h"
 
 namespace weir {
@@ -14,11 +16,14 @@ namespace {
 using Poco::Util::Option;
 
 constexpr int kMaxDemoSeconds = 24 * 3600;
+constexpr std::string_view kSorts[] = {"viewers", "rate", "name", "age"};
 
 constexpr std::string_view kUsage =
     "weir stands between the people who watch live streams and the servers that hold them.\n"
     "\n"
     "  weir [--role=edge|proxy] [--config=FILE] [--set KEY=VALUE]...\n"
+    "  weir check [as above]\n"
+    "  weir top [URL] [--once] [--sort=viewers|rate|name|age] [--token=TOKEN]\n"
     "  weir demo [--seconds=N] [--no-source]\n"
     "\n"
     "  --role=edge            pull each stream once from upstream, serve many viewers (default);\n"
@@ -32,6 +37,8 @@ constexpr std::string_view kUsage =
     "  -V, --version          show the version\n"
     "  -h, --help[=TOPIC]     this text; TOPIC is all, or a section as listed below\n"
     "\n"
+    "  check                  what a node with this configuration would do, and what looks risky\n"
+    "  top                    a running node in the terminal: streams, viewers, rates, loops\n"
     "  demo                   origin, proxy and edge on loopback with a test picture\n"
     "\n"
     "Options also come from the environment: listen.rtmp is WEIR_LISTEN_RTMP.\n";
@@ -54,6 +61,9 @@ const Poco::Util::OptionSet& option_set() {
     options.addOption(add("help", "h").argument("TOPIC", false));
     options.addOption(add("seconds", "").argument("N"));
     options.addOption(add("no-source", ""));
+    options.addOption(add("once", ""));
+    options.addOption(add("sort", "").argument("KEY"));
+    options.addOption(add("token", "").argument("TOKEN"));
     return options;
   }();
   return set;
@@ -94,7 +104,35 @@ void apply(CommandLine& line, const std::string& name, const std::string& value)
     line.demo_seconds = demo_seconds(value);
   } else if (name == "no-source") {
     line.demo_source = false;
+  } else if (name == "once") {
+    line.top_once = true;
+  } else if (name == "sort") {
+    if (std::ranges::find(kSorts, value) == std::end(kSorts))
+      throw ConfigError(
+          fmt::format("--sort: {} is not viewers, rate, name or age", in_quotes(value)));
+    line.top_sort = value;
+  } else if (name == "token") {
+    line.top_token = value;
   }
+}
+
+// The word that is no option: what to do. False: it is none.
+bool take_word(CommandLine& line, std::string& word, const std::string& argument) {
+  if (word.empty()) {
+    word = argument;
+    return word == "demo" || word == "top" || word == "check";
+  }
+  if (word != "top" || line.top_url) return false;
+  line.top_url = argument;
+  return true;
+}
+
+void check_words(const CommandLine& line, const std::string& word) {
+  const bool for_demo = line.demo_seconds || !line.demo_source;
+  if (for_demo && word != "demo") throw ConfigError("--seconds and --no-source go with weir demo");
+  const bool for_top = line.top_once || line.top_token || line.top_sort != kSorts[0];
+  if (for_top && word != "top") throw ConfigError("--once, --sort and --token go with weir top");
+  if (word == "demo" && line.role) throw ConfigError("--role: weir demo starts both roles");
 }
 
 std::string topics() {
@@ -109,7 +147,7 @@ std::string topics() {
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments) {
   CommandLine line;
-  bool demo = false;
+  std::string word;
   Poco::Util::OptionProcessor processor(option_set());
   processor.setUnixStyle(true);
   for (const std::string& argument : arguments) {
@@ -130,19 +168,19 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     } catch (const Poco::Util::OptionException&) {
       throw ConfigError(fmt::format("{}: unknown, see weir --help", in_quotes(argument)));
     }
-    if (argument != "demo" || demo)
+    if (!take_word(line, word, argument))
       throw ConfigError(fmt::format("{}: unexpected, see weir --help", in_quotes(argument)));
-    demo = true;
   }
   try {
     processor.checkRequired();
   } catch (const Poco::Util::OptionException&) {
     throw ConfigError(fmt::format("{}: needs a value", in_quotes(arguments.back())));
   }
-  const bool for_demo = line.demo_seconds || !line.demo_source;
-  if (for_demo && !demo) throw ConfigError("--seconds and --no-source go with weir demo");
-  if (demo && line.role) throw ConfigError("--role: weir demo starts both roles");
-  if (demo && line.verb == CommandLine::Verb::Run) line.verb = CommandLine::Verb::Demo;
+  check_words(line, word);
+  if (!word.empty() && line.verb == CommandLine::Verb::Run)
+    line.verb = word == "demo"  ? CommandLine::Verb::Demo
+                : word == "top" ? CommandLine::Verb::Top
+                                : CommandLine::Verb::Check;
   return line;
 }
 

@@ -19,7 +19,17 @@
 namespace weir {
 
 struct CommandLine {
-  enum class Verb { Run, Demo, Help, Version, CheckConfig, PrintConfig, PrintDefaultConfig };
+  enum class Verb {
+    Run,
+    Demo,
+    Top,
+    Check,
+    Help,
+    Version,
+    CheckConfig,
+    PrintConfig,
+    PrintDefaultConfig
+  };
 
   Verb verb = Verb::Run;
   std::string help_topic;           // for Help: empty, "all", or a section such as "listen"
@@ -28,6 +38,10 @@ struct CommandLine {
   std::vector<std::string> overrides;  // KEY=VALUE, in order
   std::optional<int> demo_seconds;     // the demo ends by itself after so long
   bool demo_source = true;             // the demo publishes a test picture
+  std::optional<std::string> top_url;  // of the node to look at
+  std::optional<std::string> top_token;
+  std::string top_sort = "viewers";
+  bool top_once = false;
 };
 
 // `arguments` without the program's name.

@@ -91,7 +91,7 @@ void Config::cross_check() const {
   std::map<std::string, std::string_view> taken;
   for (const std::string_view key :
        {"listen.rtmp", "listen.http", "listen.api", "listen.rtsp", "listen.system", "listen.webrtc",
-        "listen.srt", "listen.rtmps", "listen.https", "listen.system_https"}) {
+        "listen.srt", "listen.rtmps", "listen.https", "listen.api_https", "listen.system_https"}) {
     const auto endpoint = listen(key);
     if (!endpoint || endpoint->port == 0) continue;
     const bool udp = key == "listen.webrtc" || key == "listen.srt";
@@ -109,7 +109,8 @@ void Config::cross_check() const {
 
 void Config::check_tls() const {
   if (!text("tls.certificates").empty()) return;
-  for (const auto* key : {"listen.rtmps", "listen.https", "listen.system_https"})
+  for (const auto* key :
+       {"listen.rtmps", "listen.https", "listen.api_https", "listen.system_https"})
     if (!text(key).empty()) fail_setting(entry(key).label, "needs tls.certificates");
 }
 
@@ -190,8 +191,20 @@ std::optional<Endpoint> Config::listen(std::string_view key) const {
   return parse_listen(text(key)).value();
 }
 
+std::map<std::string, std::string> Config::listeners() const {
+  std::map<std::string, std::string> on;
+  for (const Option& option : options())
+    if (option.kind == Kind::Listen && !text(option.key).empty())
+      on.emplace(option.key, text(option.key));
+  return on;
+}
+
 std::vector<Endpoint> Config::remotes(std::string_view key) const {
   return parse_endpoints(text(key)).value();
+}
+
+std::vector<Endpoint> Config::hosts(std::string_view key) const {
+  return parse_hosts(text(key)).value();
 }
 
 CidrList Config::networks(std::string_view key) const { return CidrList::parse(text(key)).value(); }
@@ -246,6 +259,31 @@ std::vector<UpstreamConfig> Config::upstreams() const {
 
 bool UpstreamConfig::has_tls() const {
   return (rtmp && rtmp->tls) || (http && http->tls) || (api && api->tls);
+}
+
+std::vector<std::string> Config::differences(const Config& other) const {
+  const auto value = [](const Config& config, const std::string& key) -> std::string_view {
+    const auto found = config.entries_.find(key);
+    return found == config.entries_.end() ? find_option(key)->default_value : found->second.value;
+  };
+  std::set<std::string> keys;
+  for (const auto* config : {this, &other})
+    for (const auto& [key, entry] : config->entries_) keys.insert(key);
+  std::erase_if(keys,
+                [&](const std::string& key) { return value(*this, key) == value(other, key); });
+  return {keys.begin(), keys.end()};
+}
+
+std::vector<Config::Change> Config::changes() const {
+  std::vector<Change> changes;
+  for (const Option& option : options()) {
+    if (option.is_pattern()) continue;
+    const Entry& set = entry(option.key);
+    if (set.where == "default") continue;
+    const bool hidden = option.kind == Kind::Secret && !set.value.empty();
+    changes.push_back({std::string(option.key), hidden ? "(not shown)" : set.value, set.where});
+  }
+  return changes;
 }
 
 std::string Config::print() const {

@@ -62,10 +62,25 @@ class Config {
   std::chrono::milliseconds duration(std::string_view key) const;
   std::optional<std::chrono::milliseconds> optional_duration(std::string_view key) const;
   std::optional<Endpoint> listen(std::string_view key) const;
+  // Those that are on, as they are written: "listen.http" -> "127.0.0.1:8080".
+  std::map<std::string, std::string> listeners() const;
   std::vector<Endpoint> remotes(std::string_view key) const;
+  std::vector<Endpoint> hosts(std::string_view key) const;  // port 0 where none is named
   CidrList networks(std::string_view key) const;
 
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name
+
+  // The keys whose values differ, those of upstreams in full, in order.
+  std::vector<std::string> differences(const Config& other) const;
+  // Takes the value of `key`, which is no upstream's, from there.
+  void adopt(const std::string& key, const Config& from) { entries_[key] = from.entry(key); }
+  struct Change {
+    std::string key;
+    std::string value;  // of a secret: "(not shown)"
+    std::string where;
+  };
+  // What somebody has set, but for upstreams.
+  std::vector<Change> changes() const;
 
   // Every effective value with where it came from, readable as a configuration file; secrets left
   // out.

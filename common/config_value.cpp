@@ -6,10 +6,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <vector>
 
 #include "common/check.h"
 #include "common/endpoint.h"
+#include "common/wire/http1_headers.h"
 
 namespace weir {
 namespace {
@@ -148,6 +148,18 @@ Parsed<std::chrono::milliseconds> parse_duration(std::string_view text) {
   return std::chrono::milliseconds{std::llround(total_ms)};
 }
 
+Parsed<std::vector<Endpoint>> parse_hosts(std::string_view text) {
+  std::vector<Endpoint> hosts;
+  for (const auto word : http::split_list(text)) {
+    auto host = parse_endpoint(word, "");
+    if (!host) return bad(word, "is no address or name");
+    if (hosts.size() == kMaxHosts)
+      return std::unexpected(fmt::format("names more than {} addresses", kMaxHosts));
+    hosts.push_back(std::move(*host));
+  }
+  return hosts;
+}
+
 Parsed<void> check_value(Kind kind, std::string_view allowed, std::string_view value) {
   if (auto text = check_text(value); !text) return text;
   switch (kind) {
@@ -170,6 +182,10 @@ Parsed<void> check_value(Kind kind, std::string_view allowed, std::string_view v
     case Kind::Remotes: {
       if (const auto parsed = parse_endpoints(value); !parsed)
         return bad(value, fmt::format("is no list of host:port: {}", parsed.error().text));
+      return {};
+    }
+    case Kind::Hosts: {
+      if (const auto parsed = parse_hosts(value); !parsed) return std::unexpected(parsed.error());
       return {};
     }
     case Kind::CidrList: {
@@ -201,6 +217,8 @@ std::string describe(Kind kind, std::string_view allowed) {
     case Kind::Remote:
       return "port or host:port, also behind rtmps:// or https://, or empty for none";
     case Kind::Remotes: return "host:port, comma separated, or empty for none";
+    case Kind::Hosts:
+      return "addresses or names, comma separated, each with :port or without; or empty";
     case Kind::CidrList: return "networks, comma separated; also loopback, private";
   }
   return {};

@@ -12,6 +12,9 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "common/endpoint.h"
 
 namespace weir {
 
@@ -27,6 +30,7 @@ enum class Kind {
   Listen,    // port, host:port, [v6]:port; empty is off
   Remote,    // port or host:port of another server; empty is none
   Remotes,   // several of them, comma separated, each with a port
+  Hosts,     // addresses or names, comma separated, each with a port or without
   CidrList,  // 10.0.0.0/8, ::1, loopback, private
 };
 
@@ -38,6 +42,10 @@ Parsed<std::int64_t> parse_integer(std::string_view text);
 Parsed<double> parse_number(std::string_view text);
 Parsed<std::uint64_t> parse_size(std::string_view text);
 Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+// Of Hosts; port 0 where none is named, and no more than kMaxHosts.
+inline constexpr std::size_t kMaxHosts = 8;
+Parsed<std::vector<Endpoint>> parse_hosts(std::string_view text);
 
 // Whether `value` is well formed for `kind` and within `allowed`.
 Parsed<void> check_value(Kind kind, std::string_view allowed, std::string_view value);

@@ -1,8 +1,10 @@
 // common/live_session.h
-// One client that is being served, for the control API to show and to end.
+// One client that is being served, for the control API to show and to end, and for its loop's witness
+// (session_witness.h) to hear of.
 //
-//     const LiveSession live({.kind = SessionKind::Play, .protocol = "rtmp", .stream = key,
-//                             .peer = socket.peer(), .agent = flash_version}, socket);
+//     LiveSession live({.kind = SessionKind::Play, .protocol = "rtmp", .stream = key,
+//                       .peer = socket.peer(), .agent = flash_version, .asked = accepted}, socket);
+//     ... live.media_began(); ... live.over(why.code);
 //
 // Whoever serves a client keeps a LiveSession for as long as it does. That costs nothing while media
 // flows: bytes are asked for when somebody wants to see them (of a TCP socket, the kernel counts).
@@ -23,6 +25,7 @@
 namespace weir {
 
 class Sessions;
+struct StreamLoad;
 
 enum class SessionKind : std::uint8_t { Play, Publish };
 
@@ -31,10 +34,12 @@ struct SessionFacts {
   std::string_view protocol{};  // a literal: "rtmp", "flv", "hls", "srt", "webrtc", ...
   std::string stream{};         // its key
   Address peer{};
-  std::string upstream{};    // the id of the one it is relayed to, if it is
-  std::string agent{};       // User-Agent, flashVer
-  std::string page_url{};    // of the player, as it says
-  std::string request_id{};  // under which logs know it
+  std::string upstream{};     // the id of the one it is relayed to, if it is
+  std::string agent{};        // User-Agent, flashVer
+  std::string page_url{};     // of the player, as it says
+  std::string request_id{};   // under which logs know it
+  Clock::time_point asked{};  // when the client came; none: when the session is made
+  bool connection = false;    // it carries requests, which are told of instead of it
 };
 
 class LiveSession {
@@ -55,6 +60,10 @@ class LiveSession {
 
   // 8 lower case letters and digits; unique among this process's.
   const std::string& id() const { return id_; }
+  const SessionFacts& facts() const { return facts_; }
+  // One that never came to be: its client was told no. For the witness alone.
+  static void refused(const SessionFacts& facts, Errc why);
+
   // Why the operator or the end of the process ended it, if so.
   const std::optional<Error>& ended() const { return ended_; }
 
@@ -64,12 +73,19 @@ class LiveSession {
   bool nameless() const { return !introduced_; }
   void introduce(std::string_view agent, std::string_view page_url);
   void set_upstream(std::string id) { facts_.upstream = std::move(id); }
-  // Between requests: nobody would miss it when this node is to go away.
+  // Of a connection: it serves its stream from here on. Others do from their beginning.
+  void begin();
+  // Its client gets media from here on; the first time counts.
+  void media_began();
+  // Why it is about to end, when it is not the operator who ends it; Errc::Closed unless told.
+  void over(Errc why) { why_ = why; }
+  // Between two requests: nobody would miss it when this node is to go away.
   void set_idle(bool idle) { idle_ = idle; }
 
  private:
   friend class Sessions;
   void end(const Error& why);
+  void settle();
 
   SessionFacts facts_;
   std::string id_;
@@ -78,6 +94,11 @@ class LiveSession {
   std::optional<Error> ended_;
   Clock::time_point begun_;
   RateMeter rate_;
+  Errc why_ = Errc::Closed;
+  StreamLoad* load_ = nullptr;  // of its stream on this loop; null while it has none
+  Traffic counted_;             // what that knows already
+  bool began_ = false;
+  bool joined_ = false;
   bool introduced_ = false;
   bool idle_ = false;
   Sessions* directory_ = nullptr;

@@ -227,6 +227,8 @@ bool enabled(Level level) {
   return level != Level::Off && level >= state().level.load(std::memory_order_relaxed);
 }
 
+void set_level(Level level) { state().level.store(level, std::memory_order_relaxed); }
+
 void write(Level level, std::string_view message, Fields fields) {
   if (enabled(level)) write_line(level, message, fields, 0);
 }
@@ -246,6 +248,12 @@ std::optional<std::uint64_t> Limited::admit(Clock::time_point now) {
     return std::nullopt;
   }
   return suppressed_.exchange(0, std::memory_order_relaxed);
+}
+
+void append_json_string(std::string_view text, std::string& out) {
+  Buffer line;
+  put_string(line, text, Format::Json);
+  out.append(line.data(), line.size());
 }
 
 std::string redact_args(std::string_view url) {

@@ -61,6 +61,8 @@ using Fields = std::initializer_list<Field>;
 void init(Level level, Format format, std::function<void(std::string_view)> sink = nullptr);
 
 bool enabled(Level level);
+// From here on; any thread.
+void set_level(Level level);
 void write(Level level, std::string_view message, Fields fields = {});
 
 inline void debug(std::string_view message, Fields fields = {}) {
@@ -94,6 +96,9 @@ class Limited {
   std::atomic<Clock::rep> next_{Clock::time_point::min().time_since_epoch().count()};
   std::atomic<std::uint64_t> suppressed_{0};
 };
+
+// `text` as a JSON string, quotes included, escaped and cut as in lines of the log.
+void append_json_string(std::string_view text, std::string& out);
 
 // A URL, or arguments alone, without what may be secret: values of arguments other than vhost and
 // domain, and a password before the host. "live/a?token=x&vhost=b" becomes

@@ -158,30 +158,71 @@ std::uint64_t Metrics::add_source(Type type, const std::string& name, const std:
   return next_id_++;
 }
 
-void Metrics::remove_source(std::uint64_t id) {
+Distribution& Metrics::distribution(const std::string& name, const std::string& help,
+                                    std::span<const double> bounds, const Labels& labels) {
+  own_name(name, "summed histogram");
   const std::lock_guard lock(mutex_);
-  for (auto& [name, family] : families_)
-    if (family.sources.erase(id) > 0) return;
+  Spread& spread = spreads_.try_emplace(name, Spread{help, {}}).first->second;
+  return *spread.parts.emplace_back(labels, std::make_unique<Distribution>(bounds)).second;
+}
+
+Metrics::Sample Metrics::collect(std::function<void(Families&)> add) {
+  std::uint64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    id = next_id_++;
+  }
+  const std::lock_guard lock(collecting_);
+  collectors_.emplace(id, std::move(add));
+  return {this, id};
+}
+
+void Metrics::remove_source(std::uint64_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [name, family] : families_)
+      if (family.sources.erase(id) > 0) return;
+  }
+  // Not before: a collector may wait for the loop that lets a source go.
+  const std::lock_guard lock(collecting_);
+  collectors_.erase(id);
+}
+
+void Metrics::gather(Families& out) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, family] : families_) {
+    std::map<Labels, double> sums;
+    for (const auto& [id, source] : family.sources) sums[source.labels] += source.value();
+    if (sums.empty()) continue;
+    const bool counts = family.type == Type::Counter;
+    MetricFamily shown{name, family.help, counts ? MetricType::Counter : MetricType::Gauge, {}};
+    for (const auto& [labels, value] : sums) {
+      ClientMetric& metric = shown.metric.emplace_back();
+      for (const auto& [label, text] : labels) metric.label.push_back({label, text});
+      (counts ? metric.counter.value : metric.gauge.value) = value;
+    }
+    out.push_back(std::move(shown));
+  }
+  for (const auto& [name, spread] : spreads_) {
+    std::map<Labels, ClientMetric::Histogram> sums;
+    for (const auto& [labels, part] : spread.parts) part->add_to(sums[labels]);
+    MetricFamily shown{name, spread.help, MetricType::Histogram, {}};
+    for (auto& [labels, sum] : sums) {
+      ClientMetric& metric = shown.metric.emplace_back();
+      for (const auto& [label, text] : labels) metric.label.push_back({label, text});
+      metric.histogram = std::move(sum);
+    }
+    out.push_back(std::move(shown));
+  }
 }
 
 std::string Metrics::text() const {
   auto families = registry_.Collect();
   add_process(families);
+  gather(families);
   {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [name, family] : families_) {
-      std::map<Labels, double> sums;
-      for (const auto& [id, source] : family.sources) sums[source.labels] += source.value();
-      if (sums.empty()) continue;
-      const bool counts = family.type == Type::Counter;
-      MetricFamily shown{name, family.help, counts ? MetricType::Counter : MetricType::Gauge, {}};
-      for (const auto& [labels, value] : sums) {
-        ClientMetric& metric = shown.metric.emplace_back();
-        for (const auto& [label, text] : labels) metric.label.push_back({label, text});
-        (counts ? metric.counter.value : metric.gauge.value) = value;
-      }
-      families.push_back(std::move(shown));
-    }
+    const std::lock_guard lock(collecting_);
+    for (const auto& [id, add] : collectors_) add(families);
   }
   std::ranges::sort(families, {}, &MetricFamily::name);
   return prometheus::TextSerializer().Serialize(families);

@@ -14,6 +14,7 @@ constexpr Section kSections[] = {
      "Where this node is reached. Two listeners of one transport never share an address."},
     {"system", "The registration of origins, on listen.system."},
     {"api", "The control API: all of it on listen.system, what changes nothing on listen.api."},
+    {"console", "The web console: /console/ on listen.system."},
     {"node", "This node among others."},
     {"upstream.*",
      "One section [upstream.NAME] for each server to pull from or relay to: origins for a proxy; "
@@ -25,7 +26,7 @@ constexpr Section kSections[] = {
     {"state", "Where routes and registered origins are remembered."},
     {"upstream", "Upstreams that do not stand here by name."},
     {"redis", "The server that nodes share, for state.backend and upstream.discover = redis."},
-    {"tls", "The certificates of listen.rtmps, listen.https and listen.system_https."},
+    {"tls", "TLS towards clients: on listen.rtmps and on those that end in https."},
     {"webrtc", "WebRTC media and what clients are told about it."},
     {"edge", "Pulling streams and serving them to many."},
     {"viewer", "Bounds of one viewer."},
@@ -36,9 +37,14 @@ constexpr Section kSections[] = {
     {"rtsp", "Bounds of RTSP connections."},
     {"srt", "Bounds of SRT sessions."},
     {"limits", "Bounds of the whole process."},
+    {"proxy_protocol", "Whose connections those of a load balancer are."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},
+    {"access_log", "One line of JSON for each client that has gone."},
+    {"metrics", "What /metrics shows."},
     {"shutdown", "The end after SIGTERM or SIGINT. A second signal ends at once."},
+    {"upgrade",
+     "SIGUSR2 starts the program that is on disk, which takes the place of the one that runs."},
 };
 
 constexpr Option kOptions[] = {
@@ -52,7 +58,9 @@ constexpr Option kOptions[] = {
     {"listen.rtmp", Kind::Listen, "1935", "", "RTMP, over TCP.", "PROXY_RTMP_SERVER"},
     {"listen.http", Kind::Listen, "8080", "", "HTTP-FLV and everything else over HTTP.",
      "PROXY_HTTP_SERVER"},
-    {"listen.api", Kind::Listen, "1985", "", "HTTP API that changes nothing, health, metrics.",
+    {"listen.api", Kind::Listen, "1985", "",
+     "HTTP API that changes nothing, health, metrics; on a proxy WebRTC signalling (WHIP, WHEP), "
+     "where clients of SRS look for it.",
      "PROXY_HTTP_API"},
     {"listen.webrtc", Kind::Listen, "8000", "", "WebRTC media, over UDP and TCP.",
      "PROXY_WEBRTC_SERVER"},
@@ -65,6 +73,7 @@ constexpr Option kOptions[] = {
      "PROXY_SYSTEM_API"},
     {"listen.rtmps", Kind::Listen, "", "", "RTMP over TLS; the usual port is 443 or 1936."},
     {"listen.https", Kind::Listen, "", "", "What listen.http serves, and WSS, over TLS."},
+    {"listen.api_https", Kind::Listen, "", "", "What listen.api serves, over TLS."},
     {"listen.system_https", Kind::Listen, "", "", "What listen.system serves, over TLS."},
 
     {"system.allow", Kind::CidrList, "loopback, private", "",
@@ -73,6 +82,10 @@ constexpr Option kOptions[] = {
     {"api.token", Kind::Secret, "", "",
      "Who sends it (Authorization: Bearer) may use the control API, and nobody else. Without one "
      "everybody may look, and only this machine may change anything."},
+
+    {"console.path", Kind::Text, "auto", "",
+     "The folder with its files; auto finds those that came with this program, and is off where "
+     "there are none. Empty is off."},
 
     {"node.id", Kind::Text, "", "",
      "The name of this node, by which edges detect loops and logs tell nodes apart. Random when "
@@ -176,9 +189,9 @@ constexpr Option kOptions[] = {
      "name it asks for, else the first. SIGHUP reads them again."},
     {"tls.handshake_timeout", Kind::Duration, "10s", "100ms..5m",
      "For a client's whole TLS handshake."},
-    {"tls.http2", Kind::Boolean, "on", "", "Offer HTTP/2 on listen.https."},
+    {"tls.http2", Kind::Boolean, "off", "", "Offer HTTP/2 on listen.https."},
 
-    {"webrtc.candidates", Kind::Text, "", "",
+    {"webrtc.candidates", Kind::Hosts, "", "",
      "Where clients send media: addresses or names, each with :port where another is forwarded to "
      "listen.webrtc, separated by commas. Empty: the addresses of this host.",
      "", Roles::Proxy},
@@ -292,16 +305,37 @@ constexpr Option kOptions[] = {
     {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},
     {"limits.per_address", Kind::Integer, "1000", "1..10000000", "Connections from one address."},
 
+    {"proxy_protocol.from", Kind::CidrList, "", "",
+     "Load balancers, as addresses and networks, that say by the PROXY protocol (version 1 or 2) "
+     "whom each of their connections is for. All their connections to RTMP, HTTP and RTSP must "
+     "begin so; from others nobody takes it."},
+    {"proxy_protocol.timeout", Kind::Duration, "5s", "100ms..1m", "For that header to come."},
+
     {"streams.max_negative", Kind::Integer, "10000", "0..10000000",
      "Names of streams remembered as found nowhere; see edge.negative_ttl.", "", Roles::Edge},
 
     {"log.level", Kind::Choice, "info", "debug|info|warn|error|off", "The least that is logged."},
     {"log.format", Kind::Choice, "text", "text|json", "text for people, json for collectors."},
 
+    {"access_log.path", Kind::Text, "", "",
+     "The file, opened again at SIGUSR1; - is standard output, empty is none. What may be secret "
+     "is "
+     "left out."},
+    {"access_log.requests", Kind::Boolean, "on", "",
+     "A line for each HTTP request, too, and not for sessions alone."},
+
+    {"metrics.top_streams", Kind::Integer, "20", "0..1000",
+     "How many streams, the busiest, have series of their own."},
+
     {"shutdown.grace", Kind::Duration, "20s", "0..24h", "How long live connections may go on.",
      "PROXY_GRACE_QUIT_TIMEOUT"},
     {"shutdown.force", Kind::Duration, "30s", "0..24h", "When the process ends, whatever is left.",
      "PROXY_FORCE_QUIT_TIMEOUT"},
+
+    {"upgrade.grace", Kind::Duration, "10m", "0..24h",
+     "How long the connections of the process that makes way may go on."},
+    {"upgrade.timeout", Kind::Duration, "30s", "1s..10m",
+     "A new process that is not ready after so long is ended, and the old one goes on."},
 };
 
 // `upstream.a.host` and `upstream.*.host` agree; a NAME has no dot and is not empty.

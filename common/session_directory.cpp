@@ -4,10 +4,12 @@
 
 namespace weir {
 
-SessionDirectory::SessionDirectory(LoopGroup& loops, milliseconds patience)
+SessionDirectory::SessionDirectory(LoopGroup& loops, milliseconds patience,
+                                   MakeWitness make_witness)
     : loops_(loops), patience_(patience), sessions_(loops.size()) {
-  loops.on_each([this](Loop& loop) {
-    sessions_[static_cast<std::size_t>(loop.index())] = std::make_unique<Sessions>(loop);
+  loops.on_each([this, &make_witness](Loop& loop) {
+    sessions_[static_cast<std::size_t>(loop.index())] =
+        std::make_unique<Sessions>(loop, make_witness ? make_witness() : nullptr);
   });
 }
 
@@ -84,6 +86,21 @@ Result<SessionsByStream> SessionDirectory::by_stream() {
   for (const auto& part : *parts)
     for (const auto& [key, sessions] : part) streams[key].add(sessions);
   return streams;
+}
+
+Result<StreamLoads> SessionDirectory::take_loads() {
+  auto parts = ask_each(loops_, [this](Loop& loop) { return of(loop).take_loads(); }, patience_);
+  if (!parts) return std::unexpected(parts.error());
+  StreamLoads loads;
+  for (const auto& part : *parts) {
+    for (const auto& [key, load] : part) {
+      StreamLoad& sum = loads[key];
+      sum.traffic += load.traffic;
+      sum.viewers += load.viewers;
+      sum.publishers += load.publishers;
+    }
+  }
+  return loads;
 }
 
 void SessionDirectory::drain() {

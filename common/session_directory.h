@@ -8,6 +8,7 @@
 // sessions are given at once.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "common/io/loop_group.h"
@@ -24,7 +25,11 @@ class SessionDirectory {
     std::vector<SessionState> sessions;
   };
 
-  explicit SessionDirectory(LoopGroup& loops, milliseconds patience = milliseconds{1000});
+  // Called on each loop for its witness; may be null.
+  using MakeWitness = std::function<std::unique_ptr<SessionWitness>()>;
+
+  explicit SessionDirectory(LoopGroup& loops, milliseconds patience = milliseconds{1000},
+                            MakeWitness make_witness = nullptr);
   ~SessionDirectory();
 
   std::size_t size() const;
@@ -34,6 +39,8 @@ class SessionDirectory {
   Result<SessionState> find(std::string id);
   Result<void> end(std::string id, Error why);
   Result<SessionsByStream> by_stream();
+  // Of all loops together; see Sessions::take_loads().
+  Result<StreamLoads> take_loads();
 
   // See Sessions::drain(). Does not wait.
   void drain();

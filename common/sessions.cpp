@@ -1,7 +1,10 @@
 #include "common/sessions.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <sys/ioctl.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <utility>
@@ -26,7 +29,10 @@ Traffic traffic_of(int fd) {
   tcp_info info{};
   socklen_t size = sizeof(info);
   if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-  return {.received = info.tcpi_bytes_received, .sent = info.tcpi_bytes_acked};
+  int under_way = 0;
+  if (ioctl(fd, SIOCOUTQ, &under_way) != 0) under_way = 0;
+  return {.received = info.tcpi_bytes_received,
+          .sent = info.tcpi_bytes_acked + static_cast<std::uint64_t>(under_way)};
 }
 
 // -------------------------------------------------------------------------------------- LiveSession
@@ -37,6 +43,7 @@ LiveSession::LiveSession(SessionFacts facts, Count count, End end)
       end_(std::move(end)),
       begun_(Clock::now()),
       rate_(begun_) {
+  if (facts_.asked != Clock::time_point{}) begun_ = facts_.asked;
   for (std::string* text : {&facts_.agent, &facts_.page_url, &facts_.request_id}) cut(*text);
   if (t_current != nullptr) t_current->add(*this);
 }
@@ -50,9 +57,45 @@ LiveSession::~LiveSession() {
   if (directory_ != nullptr) directory_->remove(*this);
 }
 
+void LiveSession::refused(const SessionFacts& facts, Errc why) {
+  SessionWitness* witness = t_current != nullptr ? t_current->witness() : nullptr;
+  if (witness == nullptr) return;
+  const bool known = facts.asked != Clock::time_point{};
+  witness->session_ended({.facts = facts,
+                          .id = {},
+                          .reason = name(why),
+                          .lasted = known ? Clock::now() - facts.asked : Clock::duration::zero(),
+                          .traffic = {}});
+}
+
 void LiveSession::describe(std::string_view protocol, std::string stream) {
   facts_.protocol = protocol;
+  if (facts_.stream == stream) return;
+  if (directory_ != nullptr) directory_->leave_load(*this);
   facts_.stream = std::move(stream);
+  if (directory_ != nullptr) directory_->enter_load(*this);
+}
+
+void LiveSession::begin() {
+  if (facts_.stream.empty() || directory_ == nullptr || std::exchange(began_, true)) return;
+  if (SessionWitness* witness = directory_->witness()) witness->began(facts_);
+}
+
+void LiveSession::media_began() {
+  if (std::exchange(joined_, true) || directory_ == nullptr) return;
+  if (SessionWitness* witness = directory_->witness())
+    witness->joined(facts_, Clock::now() - begun_);
+}
+
+// Counters only grow, but a socket that has been closed does not tell its own any more.
+void LiveSession::settle() {
+  const Traffic now = count_();
+  if (load_ != nullptr) {
+    load_->traffic.received += std::max(now.received, counted_.received) - counted_.received;
+    load_->traffic.sent += std::max(now.sent, counted_.sent) - counted_.sent;
+  }
+  counted_ = {.received = std::max(now.received, counted_.received),
+              .sent = std::max(now.sent, counted_.sent)};
 }
 
 void LiveSession::introduce(std::string_view agent, std::string_view page_url) {
@@ -63,6 +106,7 @@ void LiveSession::introduce(std::string_view agent, std::string_view page_url) {
 
 void LiveSession::end(const Error& why) {
   if (ended_) return;
+  settle();
   ended_ = why;
   auto call = std::move(end_);  // it may destroy this
   call();
@@ -86,7 +130,8 @@ void StreamSessions::add(const StreamSessions& other) {
 
 Sessions* Sessions::current() { return t_current; }
 
-Sessions::Sessions(Loop& loop) : loop_(loop) {
+Sessions::Sessions(Loop& loop, std::unique_ptr<SessionWitness> witness)
+    : loop_(loop), witness_(std::move(witness)), loads_checked_(loop.now()) {
   INVARIANT(t_current == nullptr);
   t_current = this;
   loop_.arm(*this, loop_.in(kTick));
@@ -94,7 +139,7 @@ Sessions::Sessions(Loop& loop) : loop_(loop) {
 
 Sessions::~Sessions() {
   for (LiveSession* session = first_; session != nullptr; session = session->next_)
-    session->directory_ = nullptr;
+    session->directory_ = nullptr, session->load_ = nullptr;
   t_current = nullptr;
 }
 
@@ -116,9 +161,17 @@ void Sessions::add(LiveSession& session) {
   last_ = &session;
   by_id_[session.id_] = &session;
   size_.store(by_id_.size(), std::memory_order_relaxed);
+  enter_load(session);
 }
 
 void Sessions::remove(LiveSession& session) {
+  leave_load(session);
+  if (witness_ != nullptr && !session.facts_.connection)
+    witness_->session_ended({.facts = session.facts_,
+                             .id = session.id_,
+                             .reason = name(session.ended_ ? session.ended_->code : session.why_),
+                             .lasted = Clock::now() - session.begun_,
+                             .traffic = session.counted_});
   if (to_sample_ == &session) to_sample_ = session.next_;
   (session.previous_ != nullptr ? session.previous_->next_ : first_) = session.next_;
   (session.next_ != nullptr ? session.next_->previous_ : last_) = session.previous_;
@@ -126,7 +179,42 @@ void Sessions::remove(LiveSession& session) {
   size_.store(by_id_.size(), std::memory_order_relaxed);
 }
 
+void Sessions::enter_load(LiveSession& session) {
+  if (session.facts_.stream.empty()) return;
+  session.load_ = &loads_[session.facts_.stream];
+  ++(session.facts_.kind == SessionKind::Publish ? session.load_->publishers
+                                                 : session.load_->viewers);
+  if (!session.facts_.connection) session.begin();
+}
+
+void Sessions::leave_load(LiveSession& session) {
+  session.settle();
+  StreamLoad* load = std::exchange(session.load_, nullptr);
+  if (load == nullptr) return;
+  --(session.facts_.kind == SessionKind::Publish ? load->publishers : load->viewers);
+  load->left = loop_.now();
+}
+
+StreamLoads Sessions::take_loads() {
+  for (LiveSession* each = first_; each != nullptr; each = each->next_) each->settle();
+  StreamLoads taken = loads_;
+  for (auto& [key, load] : loads_) load.traffic = {};
+  std::erase_if(loads_, [](const auto& entry) {
+    return entry.second.viewers + entry.second.publishers == 0;
+  });
+  return taken;
+}
+
+void Sessions::forget_loads() {
+  loads_checked_ = loop_.now();
+  std::erase_if(loads_, [this](const auto& entry) {
+    const StreamLoad& load = entry.second;
+    return load.viewers + load.publishers == 0 && loads_checked_ - load.left > kLoadMemory;
+  });
+}
+
 void Sessions::expired() {
+  if (loop_.now() - loads_checked_ > kLoadMemory) forget_loads();
   const std::size_t turns = RateMeter::kPeriod / kTick;
   for (std::size_t left = (by_id_.size() + turns - 1) / turns; left > 0; --left) {
     if (to_sample_ == nullptr) to_sample_ = first_;
@@ -176,21 +264,24 @@ std::optional<SessionState> Sessions::find(const std::string& id) const {
 
 SessionsByStream Sessions::by_stream() const {
   SessionsByStream streams;
+  const auto now = Clock::now();
   for (LiveSession* each = first_; each != nullptr; each = each->next_) {
-    if (each->facts_.stream.empty()) continue;
-    const SessionState state = state_of(*each);
-    StreamSessions& stream = streams[state.facts.stream];
-    stream.age = std::max(stream.age, state.age);
-    if (stream.upstream.empty()) stream.upstream = state.facts.upstream;
-    if (state.facts.kind == SessionKind::Publish) {
-      stream.publisher = {state.id, std::string(state.facts.protocol)};
-      stream.publishing += state.traffic;
-      stream.publishing_rate += state.rate;
+    const SessionFacts& facts = each->facts_;
+    if (facts.stream.empty()) continue;
+    const Traffic traffic = each->count_();
+    const auto rate = each->rate_.rate(now, traffic);
+    StreamSessions& stream = streams[facts.stream];
+    stream.age = std::max(stream.age, std::chrono::duration_cast<milliseconds>(now - each->begun_));
+    if (stream.upstream.empty()) stream.upstream = facts.upstream;
+    if (facts.kind == SessionKind::Publish) {
+      stream.publisher = {each->id_, std::string(facts.protocol)};
+      stream.publishing += traffic;
+      stream.publishing_rate += rate;
     } else {
-      ++stream.viewers[std::string(state.facts.protocol)];
-      stream.playing += state.traffic;
-      stream.playing_rate += state.rate;
-      stream.viewer_kbps = std::max(stream.viewer_kbps, state.rate.sent_kbps);
+      ++stream.viewers[std::string(facts.protocol)];
+      stream.playing += traffic;
+      stream.playing_rate += rate;
+      stream.viewer_kbps = std::max(stream.viewer_kbps, rate.sent_kbps);
     }
   }
   return streams;

@@ -4,17 +4,20 @@
 // Threading: everything belongs to the loop's thread but size(). Other threads ask through
 // SessionDirectory.
 // Bounds: one LiveSession per connection, which admission bounds. A tick looks at a part of them, so
-// that all have had their turn once in RateMeter::kPeriod.
+// that all have had their turn once in RateMeter::kPeriod. What streams moved is kept for kLoadMemory
+// after their last client, if nobody asks for it.
 #pragma once
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "common/live_session.h"
+#include "common/session_witness.h"
 
 namespace weir {
 
@@ -47,12 +50,24 @@ struct StreamSessions {
 };
 using SessionsByStream = std::unordered_map<std::string, StreamSessions>;
 
+// What the clients of one stream on one loop moved since that was last asked for.
+struct StreamLoad {
+  Traffic traffic;
+  std::size_t viewers = 0;
+  std::size_t publishers = 0;
+  Clock::time_point left{};  // when the last of them went
+};
+using StreamLoads = std::unordered_map<std::string, StreamLoad>;
+
 class Sessions final : private Timer {
  public:
   // Of the calling loop's thread; null elsewhere, and where nobody made one.
   static Sessions* current();
 
-  explicit Sessions(Loop& loop);
+  static constexpr std::chrono::seconds kLoadMemory{60};
+
+  // Without a witness nobody hears of them.
+  explicit Sessions(Loop& loop, std::unique_ptr<SessionWitness> witness = nullptr);
   ~Sessions();
 
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
@@ -64,6 +79,10 @@ class Sessions final : private Timer {
                                  const std::string& stream = {}) const;
   std::optional<SessionState> find(const std::string& id) const;
   SessionsByStream by_stream() const;
+  // Of every stream that has clients, or had some since the last call.
+  StreamLoads take_loads();
+
+  SessionWitness* witness() const { return witness_.get(); }
 
   // False when there is no such session.
   bool end(const std::string& id, const Error& why);
@@ -76,11 +95,17 @@ class Sessions final : private Timer {
   friend class LiveSession;
   void add(LiveSession& session);
   void remove(LiveSession& session);
+  void enter_load(LiveSession& session);
+  void leave_load(LiveSession& session);
+  void forget_loads();
   SessionState state_of(LiveSession& session) const;
   void expired() override;
   std::string new_id();
 
   Loop& loop_;
+  const std::unique_ptr<SessionWitness> witness_;
+  StreamLoads loads_;
+  Clock::time_point loads_checked_;
   std::atomic<std::size_t> size_{0};
   LiveSession* first_ = nullptr;
   LiveSession* last_ = nullptr;

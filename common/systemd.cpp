@@ -63,6 +63,8 @@ void Systemd::reloading() {
   send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.count()));
 }
 
+void Systemd::main_is(int pid) { send(fmt::format("MAINPID={}", pid)); }
+
 void Systemd::stopping(milliseconds longest) {
   send(fmt::format("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC={}",
                    std::chrono::microseconds(longest).count()));

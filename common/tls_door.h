@@ -8,30 +8,38 @@
 // shakes hands, for Options::handshake_timeout at most.
 #pragma once
 
-#include <memory>
-#include <string>
+#include <atomic>
+#include <chrono>
 
 #include "common/io/tls_server.h"
 #include "common/listening.h"
 #include "common/metrics.h"
+#include "common/reload.h"
 
 namespace weir {
 
 struct TlsDoor {
-  struct Options {
-    milliseconds handshake_timeout{10'000};
-    bool http2 = true;
-  };
-  TlsDoor(std::shared_ptr<TlsServer> shows, Options how, Metrics& registry);
+  // Serves a client that has chosen HTTP/2, each of its requests as a connection to `serve`.
+  using Http2 = Task<void> (*)(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket,
+                               Serve serve, milliseconds stall);
 
-  const std::shared_ptr<TlsServer> server;
-  const Options options;
+  // tls.*, with the certificates if there are any. Throws ConfigError when one cannot be used.
+  TlsDoor(const Config& config, Metrics& registry, Http2 serves_http2);
+
+  // The same of another configuration, for the clients who come later.
+  Reload::Part part();
+
+  TlsServer server;
+  std::atomic<milliseconds> handshake_timeout;
+  std::atomic<bool> http2;
+  std::atomic<milliseconds> stall;  // of a client that takes nothing
+  const Http2 serve_http2;
   Metrics& metrics;
 };
 
 // What `serve` speaks. Http is HTTP/1.1, which HTTP/2 comes down to: a session for each stream.
 enum class OverTls { Rtmp, Http };
 // REQUIRES: the door outlives the sessions.
-Serve behind_tls(const TlsDoor& door, OverTls what, Serve serve);
+Serve behind_tls(TlsDoor& door, OverTls what, Serve serve);
 
 }  // namespace weir

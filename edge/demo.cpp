@@ -71,7 +71,9 @@ class Demo {
     start_node("origin", "edge", origin_rtmp, origin_http, {}, {});
     start_node("proxy", "proxy", proxy_rtmp, proxy_http, proxy_system,
                upstream("origin", origin_rtmp, origin_http));
-    start_edge(upstream("proxy", proxy_rtmp, proxy_http));
+    Words proxy = upstream("proxy", proxy_rtmp, proxy_http);
+    proxy.insert(proxy.end(), {"--set", "upstream.proxy.api=" + to_string(proxy_system)});
+    start_edge(proxy);
     for (const Endpoint& endpoint : {origin_rtmp, proxy_rtmp, *edge_rtmp, *edge_http})
       if (!wait_until_answers(endpoint)) return failed();
     if (line_.demo_source) start_source(proxy_rtmp);
@@ -110,12 +112,14 @@ class Demo {
       set(off, "");
     set("log.level", "warn");
     set("workers", "1");
+    set("node.id", name);
     words.insert(words.end(), more.begin(), more.end());
     start(name, words);
   }
 
   void start_edge(const Words& more) {
-    Words words{"/proc/self/exe", "--role=edge", "--set", "log.level=warn"};
+    Words words{"/proc/self/exe", "--role=edge", "--set",
+                "log.level=warn", "--set",       "node.id=edge"};
     if (line_.config_file) words.push_back("--config=" + *line_.config_file);
     for (const auto& each : line_.overrides) words.insert(words.end(), {"--set", each});
     words.insert(words.end(), more.begin(), more.end());
@@ -231,8 +235,8 @@ class Demo {
     std::printf("  play from origin   %s\n", url("rtmp", origin_rtmp, "/live/demo").c_str());
     std::printf("                     %s\n", url("http", origin_http, "/live/demo.flv").c_str());
     if (const auto system = edge.listen("listen.system"))
-      std::printf("  metrics of edge    %s\n", url("http", *system, "/metrics").c_str());
-    std::printf("  metrics of proxy   %s\n\n", url("http", proxy_system, "/metrics").c_str());
+      std::printf("  console of edge    %s\n", url("http", *system, "/console/").c_str());
+    std::printf("  console of proxy   %s\n\n", url("http", proxy_system, "/console/").c_str());
     std::fflush(stdout);
   }
 

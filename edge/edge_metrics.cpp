@@ -5,6 +5,10 @@ namespace weir {
 EdgeMetrics::EdgeMetrics(Metrics& metrics)
     : bytes_received(
           metrics.tally("weir_bytes_received_total", "Media bytes received from sources.")),
+      added_latency(metrics.distribution(
+          "weir_added_latency_seconds",
+          "From a packet's arrival to the write that sent it to viewers; one packet in 16.",
+          kDelayBuckets)),
       pulls(metrics.tally("weir_pulls_total", "Connections made upstream to pull a stream.")),
       pulls_now(metrics.gauge("weir_pulls", "Streams being pulled from upstream.")),
       publishers(metrics.gauge("weir_publishers", "Publishers connected.")),

@@ -25,6 +25,7 @@ class EdgeMetrics {
   void pull_failed(std::string_view reason);
 
   Tally& bytes_received;
+  Distribution& added_latency;
   Tally& pulls;
   prometheus::Gauge& pulls_now;
   prometheus::Gauge& publishers;

@@ -28,9 +28,11 @@ HttpRelayOptions relay_options(const EdgeOptions& options) {
 }  // namespace
 
 struct EdgeNode::PerLoop {
-  PerLoop(Loop& on, const EdgeOptions& options, Routing& routing, HttpStore& store,
-          ObjectTier* tier, Metrics& registry)
+  PerLoop(Loop& on, EdgeOptions options_, Routing& routing, HttpStore& store, ObjectTier* tier,
+          TlsDoor& door, Metrics& registry)
       : loop(on),
+        tls(door),
+        options(std::move(options_)),
         metrics(registry),
         window(options.merge_window, options.merge_max),
         resolver(on),
@@ -48,7 +50,33 @@ struct EdgeNode::PerLoop {
         [this] { return std::chrono::duration<double>(window.current()).count(); }));
   }
 
+  void apply(const EdgeOptions& next) {
+    options = next;
+    window.change(options.merge_window, options.merge_max);
+    relay.change(relay_options(options));
+  }
+
+  // From here on these are the ports.
+  void take_up(const Ports& next, Admission& admission) {
+    rtmp.take_up(loop, next.rtmp, admission, std::bind_front(&PerLoop::serve_rtmp, this));
+    http.take_up(loop, next.http, admission, std::bind_front(&PerLoop::serve_http, this));
+    rtmps.take_up(loop, next.rtmps, admission,
+                  behind_tls(tls, OverTls::Rtmp, std::bind_front(&PerLoop::serve_rtmp, this)));
+    https.take_up(loop, next.https, admission,
+                  behind_tls(tls, OverTls::Http, std::bind_front(&PerLoop::serve_http, this)));
+  }
+
+  Task<void> serve_rtmp(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
+    return weir::serve_rtmp(hub, std::move(socket), std::move(ticket));
+  }
+  Task<void> serve_http(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
+    return weir::serve_http(hub, options.standalone ? nullptr : &cache, std::move(socket),
+                            std::move(ticket));
+  }
+
   Loop& loop;
+  TlsDoor& tls;
+  EdgeOptions options;  // sessions look into it
   EdgeMetrics metrics;
   MergeWindow window;
   Resolver resolver;
@@ -56,16 +84,16 @@ struct EdgeNode::PerLoop {
   HttpRelay relay;
   HttpCacheTallies cache_tallies;
   HttpCache cache;
-  std::unique_ptr<Listener> rtmp;
-  std::unique_ptr<Listener> http;
-  std::unique_ptr<Listener> rtmps;
-  std::unique_ptr<Listener> https;
+  ServedPort rtmp;
+  ServedPort http;
+  ServedPort rtmps;
+  ServedPort https;
   std::vector<Metrics::Sample> samples;
 };
 
 EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
-                   Metrics& metrics, const Ports& ports)
-    : loops_(loops), options_(std::move(options)), store_(options_.cache_memory) {
+                   TlsDoor& tls, Metrics& metrics, const Ports& ports)
+    : loops_(loops), admission_(admission), store_(options.cache_memory) {
   const auto sample = [&](Metrics::Type type, const char* name, const char* help, auto value) {
     samples_.push_back(metrics.sample(
         type, name, help, {}, [this, value] { return static_cast<double>(value(store_)); }));
@@ -79,33 +107,26 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
   sample(Metrics::Type::Counter, "weir_cache_evictions_total",
          "Keys that had to make room in the HTTP cache.",
          [](const HttpStore& store) { return store.evictions(); });
-  if (!options_.disk.folder.empty()) disk_ = std::make_unique<SegmentStore>(options_.disk, metrics);
+  if (!options.disk.folder.empty()) disk_ = std::make_unique<SegmentStore>(options.disk, metrics);
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     per_loop_[static_cast<std::size_t>(loop.index())] =
-        std::make_unique<PerLoop>(loop, options_, routing, store_, disk_.get(), metrics);
+        std::make_unique<PerLoop>(loop, options, routing, store_, disk_.get(), tls, metrics);
   });
   std::vector<StreamHub*> hubs;
   for (auto& part : per_loop_) hubs.push_back(&part->hub);
   for (auto& part : per_loop_) part->hub.connect(hubs);
   loops.on_each([&](Loop& loop) {
-    const auto index = static_cast<std::size_t>(loop.index());
-    PerLoop& part = *per_loop_[index];
-    const auto serve = [&](const std::vector<int>& descriptors, auto session) {
-      if (descriptors.empty()) return std::unique_ptr<Listener>();
-      return serve_clients(loop, descriptors[index], admission, std::move(session));
-    };
-    const auto serve_tls = [&](const std::vector<int>& descriptors, auto session, OverTls what) {
-      if (descriptors.empty()) return std::unique_ptr<Listener>();
-      return serve(descriptors, behind_tls(*options_.tls, what, std::move(session)));
-    };
-    HttpCache* const cache = options_.standalone ? nullptr : &part.cache;
-    const auto rtmp_session = std::bind_front(serve_rtmp, std::ref(part.hub));
-    const auto http_session = std::bind_front(serve_http, std::ref(part.hub), cache);
-    part.rtmp = serve(ports.rtmp, rtmp_session);
-    part.http = serve(ports.http, http_session);
-    part.rtmps = serve_tls(ports.rtmps, rtmp_session, OverTls::Rtmp);
-    part.https = serve_tls(ports.https, http_session, OverTls::Http);
+    per_loop_[static_cast<std::size_t>(loop.index())]->take_up(ports, admission);
+  });
+}
+
+void EdgeNode::apply(const EdgeOptions& options, const Ports& ports) {
+  store_.limit(options.cache_memory);
+  loops_.on_each([&](Loop& loop) {
+    PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
+    part.apply(options);
+    part.take_up(ports, admission_);
   });
 }
 
@@ -125,10 +146,7 @@ Result<std::vector<StreamReport>> EdgeNode::streams(milliseconds patience) {
 void EdgeNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    for (auto* listener : {&part.rtmp, &part.http, &part.rtmps, &part.https}) {
-      if (*listener) (*listener)->take_waiting();
-      listener->reset();
-    }
+    for (auto* port : {&part.rtmp, &part.http, &part.rtmps, &part.https}) port->close();
   });
 }
 

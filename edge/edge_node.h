@@ -10,7 +10,7 @@
 
 #include "common/io/admission.h"
 #include "common/io/loop_group.h"
-#include "common/listening.h"
+#include "common/tls_door.h"
 #include "edge/stream_hub.h"
 
 namespace weir {
@@ -20,13 +20,17 @@ class EdgeNode {
   struct Ports {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
-    std::vector<int> rtmps{};
-    std::vector<int> https{};
+    std::vector<int> rtmps;
+    std::vector<int> https;
   };
 
   // REQUIRES: the loops run, and outlive this.
   EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
-           Metrics& metrics, const Ports& ports);
+           TlsDoor& tls, Metrics& metrics, const Ports& ports);
+  // Other options and ports: sessions that are here go on, with what they are told by the options of
+  // now. An edge that serves what is published to it may get upstreams, and the other way round: for
+  // streams and connections that come later.
+  void apply(const EdgeOptions& options, const Ports& ports);
   // What it holds, asked from a thread that is no loop's. Errors: Timeout.
   Result<std::vector<StreamReport>> streams(milliseconds patience);
   // Takes no more clients. Those who are here go on.
@@ -38,7 +42,7 @@ class EdgeNode {
   struct PerLoop;
 
   LoopGroup& loops_;
-  const EdgeOptions options_;
+  Admission& admission_;
   HttpStore store_;
   std::unique_ptr<SegmentStore> disk_;  // null: memory only
   std::vector<Metrics::Sample> samples_;

@@ -10,7 +10,6 @@
 #include "cache/stream_log.h"
 #include "common/http/static_files.h"
 #include "common/io/timer.h"
-#include "common/tls_door.h"
 #include "common/wire/rtmp_chunk_reader.h"
 #include "edge/http_cache.h"
 #include "proxy/dialer.h"
@@ -56,7 +55,6 @@ struct EdgeOptions {
   SegmentStore::Options disk;                // without a folder: none
   const http::StaticFiles* files = nullptr;  // go before streams and the cache
   http::Limits http_limits;
-  const TlsDoor* tls = nullptr;  // in front of rtmps and https
 };
 
 }  // namespace weir

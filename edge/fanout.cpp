@@ -34,6 +34,7 @@ Fanout::~Fanout() {
 
 void Fanout::hear(StreamNews news) {
   news_ = std::move(news);
+  if (news_.sampled && !sampled_ && !viewers_.empty()) sampled_ = news_.sampled;
   if (news_.over) {
     say_farewell();
   } else if (!viewers_.empty()) {
@@ -74,6 +75,8 @@ void Fanout::flush() {
     Viewer& viewer = *viewers_[i];
     if (!viewer.flush(view(viewer.format()))) end(viewer);
   }
+  if (sampled_) context_.metrics.added_latency.add(Clock::now() - *sampled_);
+  sampled_.reset();
 }
 
 Task<Result<void>> Fanout::startable(Format format, Deadline deadline) {
@@ -123,6 +126,7 @@ void Fanout::end(Viewer& viewer) {
                              {"error", viewer.why().text}});
   metrics.of(viewer.format()).viewers->Decrement();
   metrics.viewer_ended(name(viewer.why().code));
+  viewer.over();
   const std::size_t index = viewer.index;
   ended_.push_back(std::move(viewers_[index]));
   if (index + 1 != viewers_.size()) {

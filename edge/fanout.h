@@ -28,8 +28,9 @@ struct StreamNews {
   bool audio = true;  // has it, or may have it yet
   bool video = true;
   flv::Codec audio_codec = flv::Codec::Unknown;
-  bool urgent = true;         // more than audio that could wait for the next frame
-  std::optional<Error> over;  // the stream is no more, and why
+  std::optional<Clock::time_point> sampled;  // when the oldest packet that is timed came
+  bool urgent = true;                        // more than audio that could wait for the next frame
+  std::optional<Error> over;                 // the stream is no more, and why
 };
 
 class Fanout final : private Timer, private TurnEnd {
@@ -99,6 +100,7 @@ class Fanout final : private Timer, private TurnEnd {
   Flush flush_timer_;
   bool flush_due_ = false;  // at the end of this turn
   Clock::time_point flushed_;
+  std::optional<Clock::time_point> sampled_;  // the same, of what the next flush sends
 };
 
 }  // namespace weir

@@ -61,6 +61,7 @@ std::optional<HttpHit::Answer> HttpHit::answer(http::ServerConnection& client,
                      .keep = keep,
                      .client_version = request.minor_version},
                     head_);
+  client.answered(object.status());
   HttpPortion portion{.before = {object.head(), head_}, .body = object.body()->size()};
   const auto all = portion.push(client.socket(), &*reader, context_.tallies.bytes);
   if (!all) return Answer{.keep = false, .rest = nullptr};
@@ -78,6 +79,7 @@ Task<bool> HttpHit::send(http::ServerConnection& client, std::unique_ptr<Rest> r
   const HttpPortion portion{.before = {rest->head}, .body = rest->body};
   auto sent = co_await weir::send(client.socket(), portion, &rest->reader, context_.tallies.bytes,
                                   context_.options.stall);
+  if (!sent) client.failed(sent.error().code);
   co_return sent.has_value();
 }
 

@@ -73,6 +73,7 @@ Task<bool> HttpReply::send() {
   const http::Headers& asked = request_.headers;
   if (is_ok && http::not_modified(asked, object_->headers(), wall_clock())) {
     write_not_modified();
+    client_.answered(304);
   } else {
     const auto range = is_ok && request_.method == "GET" ? asked.find("Range") : std::nullopt;
     if (range && http::range_applies(asked, object_->headers(), wall_clock())) {
@@ -83,10 +84,12 @@ Task<bool> HttpReply::send() {
       write_unsatisfiable();
     else
       write_head();
+    client_.answered(unsatisfiable_ ? 416 : range_ ? 206 : object_->status());
     const bool bodiless =
         unsatisfiable_ || request_.method == "HEAD" || has_no_content(object_->status());
     if (!bodiless) {
       auto sent = co_await send_body();
+      if (!sent) client_.failed(sent.error().code);
       co_return sent&& keep_;
     }
   }

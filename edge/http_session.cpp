@@ -170,6 +170,7 @@ class HttpSession {
     if (wanted) wanted = refusal({Errc::NotFound, "only GET gives a stream"});
     const http::Refusal& why = wanted.error();
     if (why.status == 400) keep = false;
+    client_.failed(why.code);
     log::info("request refused", {{"id", id_},
                                   {"peer", peer_.text()},
                                   {"target", log::redact_args(request.target)},
@@ -248,7 +249,8 @@ class HttpSession {
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = greeting(wanted.head, format, (*fanout)->news()),
                     .admission = std::move(admission_),
-                    .agent = std::move(agent_)};
+                    .agent = std::move(agent_),
+                    .asked = client_.asked()};
     if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();
     arrival.socket = client_.take_socket();
     (*fanout)->admit(format, std::move(arrival));

@@ -261,6 +261,7 @@ Task<HttpVisit::Next> HttpVisit::after(HttpAsker asker, Handover handover) {
   }
   if (fill.state() == HttpFill::State::Failed) {
     if (wants_ == Wants::Object) co_return Next::NoObject;
+    client_.failed(fill.error().code);
     const Next next =
         co_await answer(status_for(fill.error().code), "no origin answered: " + fill.error().text);
     co_return next;

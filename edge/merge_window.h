@@ -36,6 +36,12 @@ class MergeWindow {
   MergeWindow(std::optional<milliseconds> pinned, milliseconds max)
       : pinned_(pinned), max_(max), current_(pinned.value_or(milliseconds(0))) {}
 
+  void change(std::optional<milliseconds> pinned, milliseconds max) {
+    pinned_ = pinned;
+    max_ = max;
+    current_.store(pinned.value_or(std::min(current(), max)), std::memory_order_relaxed);
+  }
+
   milliseconds current() const { return current_.load(std::memory_order_relaxed); }
   // How long audio may wait for the next video frame.
   milliseconds audio_patience() const { return audio_patience_; }
@@ -60,8 +66,8 @@ class MergeWindow {
   }
 
  private:
-  const std::optional<milliseconds> pinned_;
-  const milliseconds max_;
+  std::optional<milliseconds> pinned_;
+  milliseconds max_;
   std::atomic<milliseconds> current_;
   milliseconds audio_patience_{0};
   Clock::time_point next_review_;

@@ -19,6 +19,7 @@ class RtmpSession {
         connection_(
             std::make_unique<rtmp::Connection>(std::move(socket), setup_limits(hub.options()))),
         peer_(connection_->socket().peer()),
+        asked_(loop_.now()),
         admission_(std::move(admission)) {}
 
   Task<void> run() {
@@ -62,7 +63,20 @@ class RtmpSession {
     return StreamRequest{.name = *name, .mark = *next, .arguments = request.arguments};
   }
 
+  SessionFacts facts_of(const rtmp::Request& request) const {
+    return {.kind = request.kind == rtmp::Request::Kind::Publish ? SessionKind::Publish
+                                                                 : SessionKind::Play,
+            .protocol = "rtmp",
+            .stream = key_,
+            .peer = peer_,
+            .agent = std::string(request.property("flashVer")),
+            .page_url = std::string(request.property("pageUrl")),
+            .request_id = id_,
+            .asked = asked_};
+  }
+
   Task<void> refuse(const rtmp::Request& request, Error why) {
+    LiveSession::refused(facts_of(request), why.code);
     rtmp::send_refusal(*connection_, request, why);
     auto told = co_await connection_->flush(loop_.in(kLastWords));
     if (told) co_await part(connection_->socket(), loop_.in(kLastWords));
@@ -86,6 +100,7 @@ class RtmpSession {
                     .admission = admission_,
                     .agent = std::string(request.property("flashVer")),
                     .page_url = std::string(request.property("pageUrl")),
+                    .asked = asked_,
                     .reconnects = rtmp::follows_reconnects(request)};
     arrival.socket = connection_->take_socket();
     (*fanout)->admit(Format::Rtmp, std::move(arrival));
@@ -109,17 +124,12 @@ class RtmpSession {
     auto started = co_await connection_->flush(loop_.in(options_.request_timeout));
     if (!started) co_return started;
     connection_->expect_media(options_.rtmp.message);
-    const LiveSession live({.kind = SessionKind::Publish,
-                            .protocol = "rtmp",
-                            .stream = key_,
-                            .peer = peer_,
-                            .agent = std::string(request.property("flashVer")),
-                            .page_url = std::string(request.property("pageUrl")),
-                            .request_id = id_},
-                           socket);
+    LiveSession live(facts_of(request), socket);
+    live_ = &live;
     Error ended = co_await take_media(**publication);
     if (live.ended()) ended = *live.ended();
     if (evicted) ended = *evicted;
+    live.over(ended.code);
     co_return std::unexpected(ended);
   }
 
@@ -135,6 +145,7 @@ class RtmpSession {
         case rtmp::Type::DataAmf0:
           publication.ingest(
               {static_cast<flv::TagType>(header.type), header.timestamp_ms, message->payload});
+          live_->media_began();
           bytes_ += message->payload.size();
           patience = options_.publisher_timeout;
           break;
@@ -175,6 +186,8 @@ class RtmpSession {
   const EdgeOptions& options_;
   std::unique_ptr<rtmp::Connection> connection_;
   Address peer_;
+  Clock::time_point asked_;
+  LiveSession* live_ = nullptr;  // of a publisher
   std::shared_ptr<void> admission_;
   std::string id_;
   std::string key_;

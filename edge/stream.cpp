@@ -8,6 +8,9 @@ namespace {
 // much older than the keyframe's.
 constexpr std::uint32_t kPreambleAgeMs = 1000;
 
+// Every so many packets one is timed on its way to viewers.
+constexpr unsigned kTimedPackets = 16;
+
 }  // namespace
 
 Stream::Stream(Loop& loop, std::string key, const EdgeOptions& options, EdgeMetrics& metrics,
@@ -66,6 +69,10 @@ void Stream::append(const flv::Tag& packet, Gop::Role role) {
     preamble_ms_ = packet.timestamp_ms;
   }
   started_ = true;
+  if (until_sample_-- == 0) {
+    until_sample_ = kTimedPackets - 1;
+    if (!sampled_) sampled_ = Clock::now();
+  }
   urgent_ = urgent_ || role != Gop::Role::Media || packet.type != flv::TagType::Audio;
   for (auto& each : logs_)
     if (each) each->append(packet, keyframe, loop_.now());
@@ -107,6 +114,7 @@ void Stream::tell() {
                   .audio = gop_.expects(flv::TagType::Audio),
                   .video = gop_.expects(flv::TagType::Video),
                   .audio_codec = gop_.audio_codec(),
+                  .sampled = std::exchange(sampled_, std::nullopt),
                   .urgent = std::exchange(urgent_, false),
                   .over = over_};
   for (const auto& [loop, subscription] : subscriptions_) {

@@ -99,6 +99,8 @@ class Stream final : private TurnEnd {
   Gate added_;
   bool await_keyframe_ = true;
   bool started_ = false;
+  unsigned until_sample_ = 0;                 // packets
+  std::optional<Clock::time_point> sampled_;  // when the first of this turn's that is timed came
   bool urgent_ = false;  // what was appended this turn is more than audio between frames
   std::optional<Clock::time_point> last_packet_;
   std::uint64_t frames_ = 0;

@@ -38,7 +38,8 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
            .peer = peer_,
            .agent = std::move(arrival.agent),
            .page_url = std::move(arrival.page_url),
-           .request_id = id_},
+           .request_id = id_,
+           .asked = arrival.asked},
           [this] { return Traffic{.received = received_, .sent = sent_}; },
           [this] {
             why_ = *session_.ended();
@@ -94,6 +95,7 @@ bool Viewer::send(std::span<const iovec> pieces, std::size_t aside_bytes, const 
   std::size_t sent = *written;
   blocked_ = sent < wanted || clogged();  // epoll tells when there is room again
   if (sent == 0) return true;
+  if (sent_ == 0) session_.media_began();
   sent_ += sent;
   progress_ = fanout_.loop().now();
   fanout_.count_sent(format_, sent);

@@ -34,6 +34,7 @@ struct Arrival {
   std::unique_ptr<websocket::FrameReader> frames = nullptr;  // of a WebSocket client
   std::string agent{};                                       // how it calls itself
   std::string page_url{};                                    // where it plays
+  Clock::time_point asked{};                                 // when it came, or its request
   bool reconnects = false;  // it has said that it follows a ReconnectRequest (E-RTMP v2)
 };
 
@@ -62,6 +63,8 @@ class Viewer final : private Watcher {
   Clock::duration stalled(Clock::time_point now) const;
   const Error& why() const { return why_; }
   void set_why(Error why) { why_ = std::move(why); }
+  // No more is sent to it; its session is told why.
+  void over() { session_.over(why_.code); }
 
   std::size_t index = 0;  // its place in the Fanout
 

@@ -70,6 +70,28 @@ def conf_page(help_text, version):
     return "".join(out) + CONF_TAIL
 
 
+# What the web console takes from npm; the licences in full lie beside the files.
+CONSOLE = """
+Files: usr/share/weir/console/lib/hls.min.js
+Copyright: 2017 Dailymotion
+License: Apache-2.0
+
+Files: usr/share/weir/console/lib/mpegts.js
+Copyright: 2016 Bilibili
+ 2021-2023 zheng qian
+ 2014 Yehuda Katz, Tom Dale, Stefan Penner and contributors
+License: Apache-2.0
+
+Files: usr/share/weir/console/lib/inter-*.woff2
+Copyright: 2016 The Inter Project Authors
+License: OFL-1.1
+ See /usr/share/weir/console/lib/fontsource-variable.inter.LICENSE.txt.
+
+License: Apache-2.0
+ See /usr/share/common-licenses/Apache-2.0.
+"""
+
+
 def copyright_file(licence, year):
     holder = re.search(r"^Copyright \(c\) (.*)$", licence, re.M)[1]
     terms = licence[licence.index("Permission") :].strip().splitlines()
@@ -77,6 +99,7 @@ def copyright_file(licence, year):
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: weir\n\n"
         f"Files: *\nCopyright: {year} {holder}\nLicense: MIT\n"
         + "".join(f" {line or '.'}\n" for line in terms)
+        + CONSOLE
     )
 
 

@@ -25,12 +25,16 @@ _weir() {
     -r | --role)
       mapfile -t COMPREPLY < <(compgen -W 'edge proxy' -- "$current")
       ;;
+    --sort)
+      mapfile -t COMPREPLY < <(compgen -W 'viewers rate name age' -- "$current")
+      ;;
     -h | --help)
       mapfile -t COMPREPLY < <(compgen -W "all $(weir --help 2>/dev/null | sed -n 's/^Topics: //p')" -- "$current")
       ;;
     *)
       mapfile -t COMPREPLY < <(compgen -W '--role= --config= --set --check-config --print-config
-        --print-default-config --version --help demo --seconds= --no-source' -- "$current")
+        --print-default-config --version --help demo --seconds= --no-source
+        top --once --sort= --token= check' -- "$current")
       [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
       ;;
   esac

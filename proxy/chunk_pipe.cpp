@@ -32,4 +32,11 @@ Result<void> ChunkPipe::forward(std::span<std::uint8_t> input) {
   return {};
 }
 
+void ChunkPipe::farewell(ByteView message) {
+  if (!walker_.at_boundary() || kept() > 0) return;
+  const iovec piece{.iov_base = const_cast<std::uint8_t*>(message.data()),
+                    .iov_len = message.size()};
+  static_cast<void>(try_send({&piece, 1}));
+}
+
 }  // namespace weir

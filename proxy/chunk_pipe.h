@@ -19,6 +19,12 @@ class ChunkPipe final : public RelayPipe {
 
   const rtmp::WalkerCounters& counters() const { return walker_.counters(); }
 
+  // What the receiver reads chunks of.
+  std::uint32_t chunk_size() const { return walker_.chunk_size(); }
+  // Last words of ours to the receiver, as far as the kernel takes them now. Left unsaid inside of a
+  // message, and behind bytes that are not taken.
+  void farewell(ByteView message);
+
  private:
   Result<void> forward(std::span<std::uint8_t> input) override;
 

@@ -7,6 +7,7 @@
 
 #include "common/stream_key.h"
 #include "proxy/control_json.h"
+#include "proxy/openapi.h"
 
 namespace weir {
 namespace {
@@ -62,6 +63,9 @@ SystemAnswer ControlPages::resource(const ControlCall& call) const {
   if (name == "drain" && depth == 1 && handlers_.drain)
     return call.method == "POST" ? drain() : wrong_method("POST");
 
+  if (name == "reload" && depth == 1 && handlers_.reload)
+    return call.method == "POST" ? reload() : wrong_method("POST");
+
   using Page = SystemAnswer (ControlPages::*)(const ControlCall&) const;
   struct Entry {
     std::string_view name;
@@ -77,6 +81,8 @@ SystemAnswer ControlPages::resource(const ControlCall& call) const {
       {"clients", handlers_.clients && handlers_.client, 1, 2, &ControlPages::clients},
       {"routes", static_cast<bool>(handlers_.route), 3, 64, &ControlPages::routes},
       {"upstreams", static_cast<bool>(handlers_.upstreams), 1, 2, &ControlPages::upstreams},
+      {"history", static_cast<bool>(handlers_.history), 1, 1, &ControlPages::history},
+      {"events", static_cast<bool>(handlers_.events), 1, 1, &ControlPages::events},
   };
   for (const Entry& entry : entries) {
     if (entry.name != name || !entry.given || depth < entry.least || depth > entry.most) continue;
@@ -84,8 +90,9 @@ SystemAnswer ControlPages::resource(const ControlCall& call) const {
     if (!call.reads()) return wrong_method(ends ? "GET, HEAD, DELETE" : "GET, HEAD");
     return (this->*entry.page)(call);
   }
-  if (depth == 0 || (name == "versions" && depth == 1)) {
+  if (depth == 0 || (depth == 1 && (name == "versions" || name == "openapi.json"))) {
     if (!call.reads()) return wrong_method("GET, HEAD");
+    if (name == "openapi.json") return {.status = 200, .body = std::string(openapi_text())};
     return depth == 0 ? index() : versions();
   }
   return no_such_resource();
@@ -98,6 +105,7 @@ SystemAnswer ControlPages::index() const {
     const char* text;
   };
   const Line lines[] = {
+      {true, "openapi.json", "this API in OpenAPI 3"},
       {true, "versions", "the version of weir"},
       {static_cast<bool>(handlers_.node), "summaries", "this process and its machine"},
       {static_cast<bool>(handlers_.streams), "vhosts", "streams and clients by vhost"},
@@ -108,6 +116,9 @@ SystemAnswer ControlPages::index() const {
       {static_cast<bool>(handlers_.upstreams), "upstreams",
        "who is pulled from or relayed to; POST upstreams/ID/drain, undrain; DELETE upstreams/ID"},
       {static_cast<bool>(handlers_.drain), "drain", "POST: this node goes away"},
+      {static_cast<bool>(handlers_.history), "history", "the last hour in columns"},
+      {static_cast<bool>(handlers_.events), "events", "server-sent events: a picture each second"},
+      {static_cast<bool>(handlers_.reload), "reload", "POST: reads the configuration again"},
   };
   Object::Ptr urls = new Object{Poco::JSON_PRESERVE_KEY_ORDER};
   for (const Line& line : lines)
@@ -232,6 +243,29 @@ SystemAnswer ControlPages::change_upstream(const ControlCall& call) const {
 SystemAnswer ControlPages::drain() const {
   handlers_.drain();
   return done({});
+}
+
+SystemAnswer ControlPages::history(const ControlCall&) const {
+  return one("history", handlers_.history());
+}
+
+SystemAnswer ControlPages::events(const ControlCall& call) const {
+  if (const auto room = handlers_.events(); !room) return refusal(room.error());
+  return {.status = 200, .type = "text/event-stream", .events = call.method == "GET"};
+}
+
+SystemAnswer ControlPages::reload() const {
+  const auto report = handlers_.reload();
+  if (!report) return refusal(report.error());
+  const auto listed = [](const std::vector<std::string>& keys) {
+    Poco::JSON::Array array;
+    for (const std::string& key : keys) array.add(key);
+    return array;
+  };
+  auto object = identity_.begin();
+  object->set("changed", listed(report->changed));
+  object->set("needs_restart", listed(report->need_restart));
+  return ok(*object);
 }
 
 SystemAnswer ControlPages::one(const std::string& name, const Object::Ptr& item) const {

@@ -2,6 +2,7 @@
 // The control API: what there is, and what may be done to it.
 //
 //   GET    /api/v1                          what can be asked
+//   GET    /api/v1/openapi.json             the same for machines
 //   GET    /api/v1/versions  summaries      this process
 //   GET    /api/v1/vhosts[/ID]
 //   GET    /api/v1/streams[/ID]             by id or by key; paged
@@ -12,6 +13,9 @@
 //   POST   /api/v1/upstreams/ID/drain       no new streams there; .../undrain takes it back
 //   DELETE /api/v1/upstreams/ID             forgets one that registered
 //   POST   /api/v1/drain                    this node goes away
+//   GET    /api/v1/history                  the last hour in columns
+//   GET    /api/v1/events                   server-sent events: a picture each second
+//   POST   /api/v1/reload                   reads the configuration again
 //
 // Paged: ?start=0&count=10, with `total` in the answer. ?scope=cluster on summaries, vhosts, streams
 // and clients adds what the upstreams' own APIs answer to the same question: each item tells its
@@ -27,6 +31,7 @@
 #include <functional>
 #include <vector>
 
+#include "common/reload.h"
 #include "proxy/control_call.h"
 #include "proxy/control_listing.h"
 #include "proxy/control_view.h"
@@ -44,11 +49,14 @@ struct ControlHandlers {
   std::function<Result<std::vector<UpstreamState>>()> upstreams{};
   // `target` is a path with its query, asked of every upstream that has an API.
   std::function<Result<std::vector<ClusterAnswer>>(const std::string& target)> cluster{};
+  std::function<Poco::JSON::Object::Ptr()> history{};
+  std::function<Result<void>()> events{};  // whether one more may watch
   // These change something.
   std::function<Result<void>(const std::string& id)> kick{};
   std::function<Result<void>(const std::string& id, bool drained)> drain_upstream{};
   std::function<Result<void>(const std::string& id)> remove_upstream{};
   std::function<void()> drain{};
+  std::function<Result<Reload::Report>()> reload{};
 
   // The view's, for reading; and those that change, too.
   static ControlHandlers reading(ControlView& view);
@@ -83,6 +91,9 @@ class ControlPages {
   SystemAnswer upstreams(const ControlCall& call) const;
   SystemAnswer change_upstream(const ControlCall& call) const;
   SystemAnswer drain() const;
+  SystemAnswer history(const ControlCall& call) const;
+  SystemAnswer events(const ControlCall& call) const;
+  SystemAnswer reload() const;
   SystemAnswer list(const ControlCall& call, const ControlListing& listing) const;
   SystemAnswer one(const std::string& name, const Poco::JSON::Object::Ptr& item) const;
   SystemAnswer done(const Result<void>& result) const;

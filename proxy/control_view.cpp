@@ -112,25 +112,38 @@ Result<RouteView> ControlView::route(const std::string& key) {
 }
 
 Result<NodeView> ControlView::node() {
-  NodeView view{.role = options_.role, .state = options_.state(), .machine = machine_.look()};
-  for (std::size_t i = 0; i < loops_.size(); ++i) view.loops.push_back(loops_[i].utilisation());
+  auto all = picture();
+  if (!all) return std::unexpected(all.error());
+  return std::move(all->node);
+}
+
+Result<NodePicture> ControlView::picture() {
   auto streams_here = streams();
   if (!streams_here) return std::unexpected(streams_here.error());
-  for (const StreamView& stream : *streams_here) {
+  auto here = parts();
+  if (!here) return std::unexpected(here.error());
+  auto known = upstreams();
+  if (!known) return std::unexpected(known.error());
+  NodePicture picture{
+      .node = {}, .streams = std::move(*streams_here), .upstreams = std::move(*known)};
+  NodeView& view = picture.node;
+  view.role = options_.role;
+  view.state = options_.state();
+  view.machine = machine_.look();
+  for (std::size_t i = 0; i < loops_.size(); ++i) view.loops.push_back(loops_[i].utilisation());
+  for (const StreamView& stream : picture.streams) {
     view.publishers += stream.sessions.publisher.has_value();
     view.viewers += stream.viewers();
     view.rate += stream.sessions.publishing_rate;
     view.rate += stream.sessions.playing_rate;
   }
-  view.streams = streams_here->size();
-  auto page = clients(0, 0, {});
-  if (!page) return std::unexpected(page.error());
-  view.sessions = page->total;
-  auto known = upstreams();
-  if (!known) return std::unexpected(known.error());
-  view.upstreams = static_cast<std::size_t>(std::ranges::count_if(
-      *known, [](const auto& each) { return each.alive && !each.ejected() && !each.drained; }));
-  return view;
+  view.streams = picture.streams.size();
+  view.sessions = here->sessions->size();
+  view.upstreams =
+      static_cast<std::size_t>(std::ranges::count_if(picture.upstreams, [](const auto& each) {
+        return each.alive && !each.ejected() && !each.drained;
+      }));
+  return picture;
 }
 
 Result<std::vector<UpstreamState>> ControlView::upstreams() {

@@ -53,6 +53,13 @@ struct NodeView {
   MachineState machine{};
 };
 
+// All of it at one time.
+struct NodePicture {
+  NodeView node{};
+  std::vector<StreamView> streams{};
+  std::vector<UpstreamState> upstreams{};
+};
+
 class ControlView {
  public:
   // The streams that this node holds itself.
@@ -85,6 +92,7 @@ class ControlView {
   // NotFound.
   Result<RouteView> route(const std::string& key);
   Result<NodeView> node();
+  Result<NodePicture> picture();
   Result<std::vector<UpstreamState>> upstreams();
   // What the upstreams' own APIs answer to `target`.
   Result<std::vector<ClusterAnswer>> cluster(const std::string& target);

@@ -28,9 +28,11 @@ Task<Result<Route>> Dialer::choose() {
 Task<Result<Dialed>> Dialer::connect(Route route) {
   Error last{Errc::Unavailable, "no endpoint"};
   for (const Endpoint& endpoint : route.endpoints()) {
+    const auto began = Clock::now();
     const Deadline deadline = resolver_.loop().in(options_.connect_timeout);
     auto socket = co_await connect_upstream(resolver_, route.upstream, endpoint, deadline);
     if (socket) {
+      routing_.connected(protocol_, Clock::now() - began);
       // A client chose it, which must not put back in use what others found to be hung.
       if (!route.named) routing_.succeeded(current_);
       co_return Dialed{std::move(*socket), route.upstream, endpoint, route.remembered};

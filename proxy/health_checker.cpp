@@ -27,11 +27,10 @@ HealthChecker::HealthChecker(Loop& loop, const Registry& registry, HealthCheckOp
       refused_(probes(metrics, "refused")) {}
 
 Task<void> HealthChecker::run() {
-  if (options_.check == HealthCheck::Off) co_return;
   Resolver resolver(loop_);
   while (true) {
     follow_registry();
-    start_due(resolver);
+    if (options_.check != HealthCheck::Off) start_due(resolver);
     auto slept = co_await sleep(loop_, until_next());
     if (!slept) break;
   }
@@ -91,8 +90,10 @@ Duration HealthChecker::until_next() const {
 
 Task<void> HealthChecker::look(Resolver& resolver, std::string id, UpstreamPtr upstream,
                                HealthTarget target) {
+  // A copy: they may change meanwhile.
+  const HealthCheckOptions options = options_;
   auto found =
-      co_await probe_health(resolver, std::move(upstream), target, options_.path, options_.timeout);
+      co_await probe_health(resolver, std::move(upstream), target, options.path, options.timeout);
   took(id, found);
 }
 

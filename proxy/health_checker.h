@@ -43,6 +43,9 @@ class HealthChecker {
   HealthChecker(Loop& loop, const Registry& registry, HealthCheckOptions options, Metrics& metrics,
                 Tell tell);
 
+  // From the next look on. On the loop.
+  void change(HealthCheckOptions options) { options_ = std::move(options); }
+
   // Until the loop gives up its waits.
   Task<void> run();
 
@@ -63,7 +66,7 @@ class HealthChecker {
 
   Loop& loop_;
   const Registry& registry_;
-  const HealthCheckOptions options_;
+  HealthCheckOptions options_;
   const Tell tell_;
   prometheus::Counter& good_;
   prometheus::Counter& bad_;

@@ -162,6 +162,7 @@ Task<void> HttpExchange::relay() {
   const bool good = answer_.response.status < 400;
   std::string head = head_of(std::move(answer_.response), framing);
   head += answer_.beginning;
+  client_.answered(status_);
 
   // What may last long holds its route, unless a token and not the route led here.
   std::optional<RouteUse> use;
@@ -205,6 +206,7 @@ Task<void> HttpExchange::relay_upgrade() {
   head += as_text(upstream_->unread());
   std::optional<RouteUse> use;
   if (!answer_.named) use.emplace(relay_.routing_, key_, answer_.upstream->id);
+  client_.answered(status_);
   auto granted = co_await client_.write(std::move(head), relay_.loop_.in(relay_.options_.stall));
   if (!granted) {
     end_ = "client: " + granted.error().text;
@@ -223,10 +225,12 @@ Task<void> HttpExchange::relay_upgrade() {
   bytes_ = end.b_to_a.bytes;
   const PumpEnd& first = end.a_ended_it ? end.a_to_b : end.b_to_a;
   end_ = fmt::format("{}: {}", end.a_ended_it ? "client" : "origin", first.why.text);
+  client_.failed(first.why.code);
 }
 
 // Nobody has answered.
 Task<void> HttpExchange::fail_with(const Error& why) {
+  client_.failed(client_.gone() ? Errc::Closed : bad_body_ ? bad_body_->code : why.code);
   if (client_.gone()) {
     end_ = "client left";
     keep_ = false;
@@ -255,6 +259,7 @@ void HttpExchange::note_end(const PumpEnd& end) {
   bytes_ = end.bytes;
   if (end.complete) return;
   keep_ = false;
+  client_.failed(client_.gone() ? Errc::Closed : end.why.code);
   if (client_.gone()) {
     end_ = "client left";
   } else {

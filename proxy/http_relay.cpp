@@ -2,7 +2,6 @@
 
 #include "common/log.h"
 #include "proxy/http_exchange.h"
-#include "proxy/problem_response.h"
 #include "proxy/relay_metrics.h"
 
 namespace weir {
@@ -45,28 +44,14 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
       if (!kept) co_return;
       continue;
     }
-    const auto signalled = co_await signal(client, *request);
-    if (signalled == Went::Closed) co_return;
-    if (signalled == Went::On) continue;
+    auto signalled = Signalled::NotTaken;
+    if (whip_) signalled = co_await serve_signalling(*whip_, client, *request);
+    if (signalled == Signalled::Closed) co_return;
+    if (signalled == Signalled::On) continue;
     HttpExchange exchange(*this, client, std::move(*request));
     auto goes_on = co_await exchange.run();
     if (!goes_on) co_return;
   }
-}
-
-Task<HttpRelay::Went> HttpRelay::signal(http::ServerConnection& client, http::Request& request) {
-  if (!whip_) co_return Went::NotTaken;
-  auto whip = whip_request(request);
-  if (!whip) {
-    auto told = co_await client.respond(
-        problem_response(whip.error().status, whip.error().text, "", false));
-    if (told) co_await client.close_gently();
-    co_return Went::Closed;
-  }
-  if (!*whip) co_return Went::NotTaken;
-  WhipExchange exchange(*whip_, client, std::move(request), std::move(**whip));
-  auto goes_on = co_await exchange.run();
-  co_return goes_on ? Went::On : Went::Closed;
 }
 
 }  // namespace weir

@@ -61,10 +61,18 @@ class HttpRelay {
   // The whole life of a client's connection.
   Task<void> serve(std::unique_ptr<Socket> client);
 
+  // From the next request on.
+  void change(HttpRelayOptions options) { options_ = std::move(options); }
+
   // WebRTC signalling is relayed with our media addresses from now on. REQUIRES: both outlive this.
   void offer_webrtc(WebrtcDirectory& directory, const WhipOptions& options) {
     whip_.emplace(loop_, routing_, resolver_, directory, options);
   }
+  // Requests that are under way, which have a copy, end as they began.
+  void offer_no_webrtc() { whip_.reset(); }
+
+  // None unless it is offered.
+  const std::optional<WhipExchange::Context>& webrtc() const { return whip_; }
 
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
@@ -75,9 +83,6 @@ class HttpRelay {
 
  private:
   friend class HttpExchange;
-
-  enum class Went { On, Closed, NotTaken };
-  Task<Went> signal(http::ServerConnection& client, http::Request& request);
 
   Loop& loop_;
   Routing& routing_;

@@ -29,8 +29,10 @@ class ProxyNode {
     std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
-    std::vector<int> rtmps{};
-    std::vector<int> https{};
+    std::vector<int> rtmps;
+    std::vector<int> https;
+    std::vector<int> api;        // for a PublicApiNode
+    std::vector<int> api_https;  // and the same
   };
   struct Options {
     RtmpRelayOptions rtmp;
@@ -40,12 +42,25 @@ class ProxyNode {
     WhipOptions whip{};
     std::size_t webrtc_sessions = 10'000;
     WebrtcStore* webrtc_store = nullptr;  // what other proxies know; may be null
-    const TlsDoor* tls = nullptr;         // in front of rtmps and https
+  };
+
+  // Two processes with the same UDP ports, and a PacketPass for each loop between them. The newer one
+  // passes on what is of none of its sessions; the older one, from hand_over() on, reads them no more.
+  struct Sharing {
+    std::vector<int> passes{};  // empty: there is no other
+    SrtCookies cookies{};       // of both
   };
 
   // REQUIRES: the loops run, and outlive this.
-  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
-            Metrics& metrics, const Ports& ports);
+  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission, TlsDoor& tls,
+            Metrics& metrics, const Ports& ports, Sharing older);
+  // Other options and ports: sessions that are here go on, with what they are told by the options of
+  // now, also those of a port that is none any more.
+  void apply(Options options, const Ports& ports);
+  const SrtCookies& cookies() const { return srt_cookies_; }
+  void hand_over(const std::vector<int>& passes);
+  // For signalling that comes in elsewhere, on that loop; none without listen.webrtc.
+  std::optional<WhipExchange::Context> signalling(const Loop& loop) const;
   // Takes no more clients. Those who are here go on.
   void stop_accepting();
   // REQUIRES: the loops have been shut down or are idle.
@@ -55,7 +70,9 @@ class ProxyNode {
   struct PerLoop;
 
   LoopGroup& loops_;
-  const Options options_;
+  Admission& admission_;
+  TlsDoor& tls_;
+  Metrics& metrics_;
   WebrtcDirectory webrtc_;
   const SrtCookies srt_cookies_;
   SrtDirectory srt_directory_;

@@ -1,7 +1,5 @@
 #include "proxy/proxy_setup.h"
 
-#include "common/config_sources.h"
-
 namespace weir {
 
 rtmp::ReaderLimits rtmp_limits_of(const Config& config) {
@@ -14,36 +12,23 @@ DialOptions dial_options_of(const Config& config) {
           .reply_timeout = config.duration("origin.reply_timeout")};
 }
 
-std::shared_ptr<TlsServer> tls_server_of(const Config& config) {
-  const std::string& certificates = config.text("tls.certificates");
-  if (certificates.empty()) return nullptr;
-  auto server = TlsServer::open(certificates);
-  if (!server) throw ConfigError("tls.certificates: " + server.error().text);
-  return std::move(*server);
-}
-
-TlsDoor::Options tls_door_options_of(const Config& config) {
-  return {.handshake_timeout = config.duration("tls.handshake_timeout"),
-          .http2 = config.boolean("tls.http2")};
-}
-
-ProxyNode::Ports open_ports(const Config& config, std::size_t workers) {
-  ProxyNode::Ports ports{.rtmp = open_tcp("listen.rtmp", config.listen("listen.rtmp"), workers),
-                         .http = open_tcp("listen.http", config.listen("listen.http"), workers),
-                         .rtsp = {},
-                         .srt = {},
-                         .webrtc_udp = {},
-                         .webrtc_tcp = {}};
-  ports.rtmps = open_tcp("listen.rtmps", config.listen("listen.rtmps"), workers);
-  ports.https = open_tcp("listen.https", config.listen("listen.https"), workers);
+ProxyNode::Ports open_ports(const Config& config, PortOpener& opener) {
+  const auto tcp = [&](const char* option) { return opener.tcp(option, config.listen(option)); };
+  ProxyNode::Ports ports;
+  ports.rtmp = tcp("listen.rtmp");
+  ports.http = tcp("listen.http");
+  ports.rtmps = tcp("listen.rtmps");
+  ports.https = tcp("listen.https");
+  ports.api = tcp("listen.api");
+  ports.api_https = tcp("listen.api_https");
   if (config.text("role") != "proxy") return ports;
-  ports.rtsp = open_tcp("listen.rtsp", config.listen("listen.rtsp"), workers);
-  ports.srt = open_udp("listen.srt", config.listen("listen.srt"), workers);
+  ports.rtsp = tcp("listen.rtsp");
+  ports.srt = opener.udp("listen.srt", config.listen("listen.srt"));
   const auto webrtc = config.listen("listen.webrtc");
   if (!webrtc) return ports;
-  ports.webrtc_udp = open_udp("listen.webrtc", webrtc, workers);
+  ports.webrtc_udp = opener.udp("listen.webrtc", webrtc);
   if (config.boolean("webrtc.tcp"))
-    ports.webrtc_tcp = open_tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc), workers);
+    ports.webrtc_tcp = opener.tcp("listen.webrtc", endpoint_of(ports.webrtc_udp, *webrtc));
   return ports;
 }
 
@@ -90,15 +75,18 @@ ProxyNode::Options proxy_options_of(const Config& config, const std::string& nod
   options.whip.dial = dial_options_of(config);
   if (!ports.webrtc_udp.empty()) options.whip.media_port = endpoint_of(ports.webrtc_udp, {}).port;
   options.whip.tcp = config.boolean("webrtc.tcp");
-  for (const auto text : http::split_list(config.text("webrtc.candidates"))) {
-    auto endpoint = parse_endpoint(text, "");
-    if (!endpoint) throw ConfigError("webrtc.candidates: " + endpoint.error().text);
-    options.whip.candidates.push_back(std::move(*endpoint));
-  }
+  options.whip.candidates = config.hosts("webrtc.candidates");
   options.webrtc_sessions = static_cast<std::size_t>(config.integer("webrtc.max_sessions"));
   options.srt = {.dial = dial_options_of(config),
                  .idle = config.duration("srt.idle_timeout"),
                  .max_pending = static_cast<std::size_t>(config.integer("srt.max_pending"))};
+  return options;
+}
+
+PublicApi::Options public_api_options_of(const Config& config) {
+  PublicApi::Options options;
+  options.times.head = config.duration("http.head_timeout");
+  options.limits.head = config.size("http.max_head");
   return options;
 }
 

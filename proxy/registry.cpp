@@ -24,6 +24,37 @@ Result<void> Registry::configure(Upstream upstream) {
   return {};
 }
 
+std::vector<std::string> Registry::reconfigure(RegistryOptions options,
+                                               std::vector<Upstream> configured, TimePoint now) {
+  options_ = options;
+  std::vector<std::string> gone;
+  std::erase_if(entries_, [&](const auto& item) {
+    const bool stays = item.second.upstream->knowledge != Knowledge::Configured ||
+                       std::ranges::find(configured, item.first, &Upstream::id) != configured.end();
+    if (stays) return false;
+    gone.push_back(item.first);
+    ids_.erase(origin_token(item.first));
+    return true;
+  });
+  for (Upstream& upstream : configured) {
+    upstream.knowledge = Knowledge::Configured;
+    ids_.emplace(origin_token(upstream.id), upstream.id);
+    const auto [at, fresh] = entries_.try_emplace(upstream.id);
+    Entry& entry = at->second;
+    if (fresh) {
+      entry.health.joined(now);
+    } else if (const Upstream& old = *entry.upstream; old.host != upstream.host ||
+                                                      old.endpoints != upstream.endpoints ||
+                                                      old.knowledge != Knowledge::Configured) {
+      entry = {.upstream = nullptr, .health = entry.health};
+      entry.health.restarted(now);
+      gone.push_back(upstream.id);
+    }
+    entry.upstream = std::make_shared<const Upstream>(std::move(upstream));
+  }
+  return gone;
+}
+
 Result<Registry::Heard> Registry::heartbeat(const Registration& registration, TimePoint heard) {
   auto found = entries_.find(registration.server);
   if (found != entries_.end() && found->second.upstream->knowledge == Knowledge::Configured)

@@ -59,6 +59,12 @@ class Registry {
   // taken.
   Result<void> configure(Upstream upstream);
 
+  // The configuration's upstreams are these from here on, and others of its are gone; who has
+  // registered under such a name gives way. One that stays keeps its health; one whose host or
+  // endpoints differ begins anew. Says who has gone or begun anew. REQUIRES: no two have one id.
+  std::vector<std::string> reconfigure(RegistryOptions options, std::vector<Upstream> configured,
+                                       TimePoint now);
+
   // `heard` may lie in the past; what is older than what is known changes nothing. Errc::Denied when
   // the configuration owns the name, Errc::Limit when `max` others are known.
   Result<Heard> heartbeat(const Registration& registration, TimePoint heard);

@@ -41,6 +41,7 @@ Task<Error> RelayPipe::run() {
 Result<std::size_t> RelayPipe::try_send(std::span<const iovec> pieces) {
   auto sent = to_.try_write(pieces);
   if (!sent) return sent;
+  if (bytes_ == 0 && *sent > 0 && on_first) on_first();
   bytes_ += *sent;
   tally_.add(*sent);
   return sent;

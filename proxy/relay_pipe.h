@@ -10,6 +10,7 @@
 
 #include <sys/uio.h>
 
+#include <functional>
 #include <span>
 
 #include "common/io/socket.h"
@@ -27,6 +28,8 @@ class RelayPipe {
   Task<Error> run();
 
   std::uint64_t bytes() const { return bytes_; }
+  // Called once, when the first bytes are sent.
+  std::move_only_function<void()> on_first;
 
  protected:
   // Smaller than the scratch memory: a turn serves many relays, and each should get a little.

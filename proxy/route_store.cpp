@@ -72,6 +72,13 @@ void RouteStore::erase(Routes::iterator at) {
   routes_.erase(at);
 }
 
+std::vector<std::string> RouteStore::keys() const {
+  std::vector<std::string> keys;
+  keys.reserve(routes_.size());
+  for (const auto& [key, node] : routes_) keys.push_back(key);
+  return keys;
+}
+
 std::size_t RouteStore::erase_upstream(const std::string& upstream) {
   const auto found = by_upstream_.find(upstream);
   if (found == by_upstream_.end()) return 0;

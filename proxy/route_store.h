@@ -43,6 +43,9 @@ class RouteStore {
 
   explicit RouteStore(RouteStoreOptions options = {});
 
+  // How long an unused route lasts from here on.
+  void set_lifetime(std::chrono::steady_clock::duration lifetime) { options_.lifetime = lifetime; }
+
   // Nothing when it is unknown or has expired.
   std::optional<StoredRoute> find(const std::string& key, TimePoint now) const;
 
@@ -78,6 +81,7 @@ class RouteStore {
   }
 
   std::size_t count(const std::string& upstream) const;
+  std::vector<std::string> keys() const;
   std::size_t size() const { return routes_.size(); }
 
  private:

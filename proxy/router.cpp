@@ -12,7 +12,7 @@ namespace weir {
 namespace {
 
 bool blames_upstream(Errc reason, Stage stage) {
-  if (stage == Stage::Request) return false;
+  if (stage == Stage::Request || stage == Stage::Media) return false;
   switch (reason) {
     case Errc::Closed:
     case Errc::Reset:
@@ -33,6 +33,7 @@ bool blames_upstream(Errc reason, Stage stage) {
 
 // What singly says nothing, for the client may have caused it.
 bool may_blame_upstream(Errc reason, Stage stage) {
+  if (stage == Stage::Media) return reason == Errc::Timeout;
   return stage == Stage::Setup &&
          (reason == Errc::Closed || reason == Errc::Reset || reason == Errc::Protocol);
 }
@@ -52,6 +53,17 @@ Router::Router(RegistryOptions registry, Balancer balancer, RouteStoreOptions ro
 
 Result<void> Router::configure(Upstream upstream) {
   return registry_.configure(std::move(upstream));
+}
+
+void Router::reconfigure(Setup setup, TimePoint now) {
+  const auto gone = registry_.reconfigure(setup.registry, std::move(setup.upstreams), now);
+  for (const std::string& id : gone) {
+    const auto dropped = routes_.erase_upstream(id);
+    log::info(registry_.find(id) ? "upstream changed its endpoints" : "upstream removed",
+              {{"upstream", id}, {"routes_dropped", dropped}});
+  }
+  balancer_ = std::move(setup.balancer);
+  routes_.set_lifetime(setup.routes.lifetime);
 }
 
 Result<Route> Router::route(const std::string& key, Protocol protocol, TimePoint now,
@@ -192,7 +204,7 @@ Router::Effect Router::failed(const std::string& key, const std::string& id, Err
   if (!health) return Effect::None;
   if (may_blame_upstream(reason, stage)) {
     if (!health->hung_up(registry_.health(), now)) return Effect::None;
-    tell_ejected(id, *health, "hangs up", key, 0);
+    tell_ejected(id, *health, stage == Stage::Media ? "no media" : "hangs up", key, 0);
     return Effect::Ejected;
   }
   if (!blames_upstream(reason, stage)) return Effect::None;
@@ -235,6 +247,10 @@ bool Router::others_than(const std::string& id, TimePoint now) const {
 
 void Router::succeeded(const std::string& id, TimePoint now) {
   if (UpstreamHealth* health = registry_.health_of(id)) health->succeeded(now);
+}
+
+void Router::served(const std::string& id) {
+  if (UpstreamHealth* health = registry_.health_of(id)) health->served();
 }
 
 void Router::opened(const std::string& key, const std::string& id, TimePoint now, Purpose purpose) {

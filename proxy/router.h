@@ -60,6 +60,7 @@ enum class Stage : std::uint8_t {
   Setup,    // RTMP up to createStream: a hang-up may be the answer to what the client sent, silence
             // may not
   Request,  // any client can ask for what makes an upstream slow or hang up
+  Media,    // WebRTC's checks are not answered; a client that came too late sees that, too
 };
 
 // What a session does with its stream.
@@ -84,6 +85,17 @@ class Router {
 
   // Adds an upstream of the configuration. Errors: Registry::configure.
   Result<void> configure(Upstream upstream);
+
+  // What the configuration says of a Router.
+  struct Setup {
+    RegistryOptions registry{};
+    Balancer balancer{};
+    RouteStoreOptions routes{};
+    std::vector<Upstream> upstreams{};
+  };
+  // Takes another configuration up. Streams stay where they are, unless their upstream is gone or
+  // elsewhere; sessions go on in any case.
+  void reconfigure(Setup setup, TimePoint now);
 
   // `exclude` names the upstreams that this request tried already. Errc::Unavailable when nobody is
   // left. `named`, if given, is asked first: a preferred one while it is in use; one that binds in
@@ -112,8 +124,9 @@ class Router {
   // What an active probe found, and its words.
   Effect probed(const std::string& id, Probed result, std::string_view why, TimePoint now);
 
-  // A connect to `id` worked.
+  // A connect to `id` worked; it served a session.
   void succeeded(const std::string& id, TimePoint now);
+  void served(const std::string& id);
 
   // A session of the stream runs through `id`, and ends. REQUIRES: each closed() belongs to one
   // opened().
@@ -176,6 +189,7 @@ class Router {
   };
   std::optional<Known> known(const std::string& key, TimePoint now) const;
   const Registry& registry() const { return registry_; }
+  std::vector<std::string> route_keys() const { return routes_.keys(); }
   std::size_t route_count() const { return routes_.size(); }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include "common/log.h"
+#include "proxy/router_handover.h"
 
 namespace weir {
 
@@ -32,6 +33,12 @@ Routing::Routing(Loop& home, Router router, Metrics& metrics,
                  took_effect(router_.probed(id, result, why, home_.now()), id);
                }),
       search_(home, router_.registry()) {
+  for (std::size_t i = 0; i < kProtocolCount; ++i)
+    connects_[i] =
+        &metrics.histogram("weir_upstream_connect_seconds",
+                           "Time to connect to an upstream, its name looked up included.",
+                           {kWaitBuckets.begin(), kWaitBuckets.end()},
+                           {{"protocol", std::string(name(static_cast<Protocol>(i)))}});
   router_.on_moved([this](const std::string& key, const std::string& id) { tell_moved(key, id); });
 }
 
@@ -138,6 +145,10 @@ void Routing::succeeded(std::string id) {
   home_.post([this, id = std::move(id)] { router_.succeeded(id, home_.now()); });
 }
 
+void Routing::served(std::string id) {
+  home_.post([this, id = std::move(id)] { router_.served(id); });
+}
+
 Result<void> Routing::heartbeat_from_outside(Registration registration, milliseconds patience) {
   auto heard = run_at_home(
       [this, registration = std::move(registration)] {
@@ -155,6 +166,44 @@ Result<void> Routing::remove_from_outside(std::string id, milliseconds patience)
       patience);
   if (!removed) return std::unexpected(removed.error());
   return *removed;
+}
+
+void Routing::reconfigure(Router::Setup setup, HealthCheckOptions health) {
+  home_.post([this, setup = std::move(setup), health = std::move(health)]() mutable {
+    router_.reconfigure(std::move(setup), home_.now());
+    checker_.change(std::move(health));
+  });
+}
+
+Result<void> Routing::hand_over(milliseconds patience) {
+  auto done = run_at_home(
+      [this] {
+        if (shared_) shared_->fall_silent();
+        save();
+        state_.reset();
+        router_.watch_routes(false);
+        keeper_.reset();
+        return true;
+      },
+      patience);
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+void Routing::hear(std::string line) {
+  home_.post([this, line = std::move(line)] { weir::hear(router_, line, home_.now()); });
+}
+
+void Routing::begin_to_keep(std::unique_ptr<StateKeeper> keeper, Duration route_lifetime) {
+  home_.post([this, keeper = std::move(keeper), route_lifetime]() mutable {
+    keeper_ = std::move(keeper);
+    if (!keeper_->keeps()) return;
+    static_cast<void>(
+        keeper_->take_restored());  // the process before this one has told what is true
+    state_.emplace(router_, route_lifetime);
+    router_.watch_routes(true);
+    for (const std::string& key : router_.route_keys()) router_.route_changed(key);
+  });
 }
 
 void Routing::leave() {

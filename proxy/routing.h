@@ -7,6 +7,7 @@
 // Bounds: the Router's; questions under way are bounded by the sessions that ask.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -48,12 +49,27 @@ class Routing {
   void confirmed(std::string key, std::string id);
   void failed(std::string key, std::string id, Errc reason, Stage stage = Stage::Connect);
   void succeeded(std::string id);
+  // How long a connect to an upstream took; any thread.
+  void connected(Protocol protocol, Duration took) {
+    connects_[static_cast<std::size_t>(protocol)]->Observe(
+        std::chrono::duration<double>(took).count());
+  }
+  void served(std::string id);
 
   // As Router's; for threads that are not loops. Errors: Timeout, and the Router's.
   Result<void> heartbeat_from_outside(Registration registration, milliseconds patience);
   Result<void> remove_from_outside(std::string id, milliseconds patience);
+  // As Router's, for who asks later than this.
+  void reconfigure(Router::Setup setup, HealthCheckOptions health);
   // This node takes no more streams.
   void leave();
+  // The process that takes this one's place goes on as this node, and keeps its state from here on.
+  // For threads that are not loops. Errors: Timeout.
+  Result<void> hand_over(milliseconds patience);
+  // What one such process is told by the other: proxy/router_handover.h. Any thread.
+  void hear(std::string line);
+  // Keeps all that is known. From any thread, when nobody else keeps it any more.
+  void begin_to_keep(std::unique_ptr<StateKeeper> keeper, Duration route_lifetime);
 
   // What nodes share beside routes, on the home loop; null when this node shares nothing.
   SharedState* shared_state() { return shared_ ? &shared_->state() : nullptr; }
@@ -99,6 +115,7 @@ class Routing {
   prometheus::Gauge& live_;
   prometheus::Gauge& ejected_;
   prometheus::Gauge& routes_;
+  std::array<prometheus::Histogram*, kProtocolCount> connects_;
   std::optional<RouterState> state_;
   std::unique_ptr<StateKeeper> keeper_;  // none: nothing is kept
   UpstreamGauges gauges_;

@@ -109,15 +109,24 @@ HealthCheckOptions health_check_of(const Config& config) {
           .timeout = config.duration("health.timeout")};
 }
 
+Router::Setup router_setup_of(const Config& config) {
+  Router::Setup setup{
+      .registry = {.lifetime = config.duration("origin.lifetime"),
+                   .health = health_of(config),
+                   .max = static_cast<std::size_t>(config.integer("origin.max"))},
+      .balancer = Balancer(balance_of(config), std::random_device{}(), config.text("node.zone")),
+      .routes = {.lifetime = config.duration("route.expire")}};
+  for (const auto& section : config.upstreams()) setup.upstreams.push_back(upstream_of(section));
+  return setup;
+}
+
 Router router_of(const Config& config) {
-  Router router({.lifetime = config.duration("origin.lifetime"),
-                 .health = health_of(config),
-                 .max = static_cast<std::size_t>(config.integer("origin.max"))},
-                Balancer(balance_of(config), std::random_device{}(), config.text("node.zone")),
-                {.lifetime = config.duration("route.expire")});
-  for (const auto& section : config.upstreams()) {
-    auto configured = router.configure(upstream_of(section));
-    if (!configured) throw ConfigError("upstream." + section.name + ": " + configured.error().text);
+  Router::Setup setup = router_setup_of(config);
+  Router router(setup.registry, std::move(setup.balancer), setup.routes);
+  for (Upstream& upstream : setup.upstreams) {
+    const std::string id = upstream.id;
+    auto configured = router.configure(std::move(upstream));
+    if (!configured) throw ConfigError("upstream." + id + ": " + configured.error().text);
   }
   return router;
 }

@@ -14,6 +14,7 @@
 
 namespace weir {
 
+Router::Setup router_setup_of(const Config& config);
 // Throws ConfigError when an upstream cannot be taken.
 Router router_of(const Config& config);
 

@@ -25,12 +25,14 @@ class RtmpRelay {
         loop_(context.loop),
         options_(context.options),
         client_(std::move(client), setup_limits(context.options)),
-        peer_(client_.socket().peer()) {}
+        peer_(client_.socket().peer()),
+        asked_(loop_.now()) {}
 
   Task<void> run() {
     Error ended = co_await serve();
     if (key_.empty() && ended.code == Errc::Closed) co_return;  // a health probe is no news
     context_.metrics.ended(kind(), name(ended.code));
+    if (!served_ && !key_.empty()) LiveSession::refused(facts(), ended.code);
     log_end(ended);
   }
 
@@ -252,36 +254,53 @@ class RtmpRelay {
                  options_.stall_timeout, context_.metrics.to_upstreams);
     client_.release_buffer();
     origin.release_buffer();
-    const LiveSession live(
-        {.kind = publishes() ? SessionKind::Publish : SessionKind::Play,
-         .protocol = "rtmp",
-         .stream = key_,
-         .peer = peer_,
-         .upstream = upstream_,
-         .agent = std::string(request_.property("flashVer")),
-         .page_url = std::string(request_.property("pageUrl")),
-         .request_id = id_},
-        [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
+    LiveSession live(
+        facts(), [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
         [this] { client_.socket().close(); });
+    served_ = true;
+    (publishes() ? up : down).on_first = [&live] { live.media_began(); };
     Cutoff cutoff(client_.socket(), origin.socket());
+    down_ = &down;
     Child upward(loop_);
     upward.start(run_pipe(up, cutoff, "client"));
     auto downward = run_pipe(down, cutoff, "origin");
     co_await downward;
     co_await upward.join();
     bytes_ = publishes() ? up.bytes() : down.bytes();
+    live.over(first_end_->code);
     co_return live.ended().value_or(*first_end_);
+  }
+
+  SessionFacts facts() const {
+    return {.kind = publishes() ? SessionKind::Publish : SessionKind::Play,
+            .protocol = "rtmp",
+            .stream = key_,
+            .peer = peer_,
+            .upstream = upstream_,
+            .agent = std::string(request_.property("flashVer")),
+            .page_url = std::string(request_.property("pageUrl")),
+            .request_id = id_,
+            .asked = asked_};
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last
   // words.
   Task<void> run_pipe(ChunkPipe& pipe, Cutoff& cutoff, std::string side) {
     Error ended = co_await pipe.run();
-    if (!first_end_) first_end_ = {ended.code, side + ": " + ended.text};
+    if (!first_end_) {
+      first_end_ = {ended.code, side + ": " + ended.text};
+      if (ended.code == Errc::Cancelled) ask_to_reconnect();
+    }
     if (ended.code == Errc::Closed)
       cutoff.after(kLinger);
     else
       cutoff.now();
+  }
+
+  // This node, or the way to the origin, goes away; the stream does not.
+  void ask_to_reconnect() {
+    if (client_.socket().fd() < 0 || !rtmp::follows_reconnects(request_)) return;
+    down_->farewell(rtmp::reconnect_request("Connect again.", down_->chunk_size()));
   }
 
   // A client may be inside a message when the verdict comes (a publisher that does not wait for
@@ -324,6 +343,7 @@ class RtmpRelay {
   const RtmpRelayOptions& options_;
   Connection client_;
   Address peer_;
+  Clock::time_point asked_;
   rtmp::Request request_;
   std::string id_;
   std::string key_;
@@ -332,6 +352,8 @@ class RtmpRelay {
   std::optional<Kept> missing_;     // the first "not found" of a search
   bool answered_ = false;           // the client knows the verdict
   bool refused_ = false;            // and it was no
+  bool served_ = false;             // it had a session
+  ChunkPipe* down_ = nullptr;       // while bytes are moved
   std::optional<Error> first_end_;  // of the two directions, once bytes are moved
   std::uint64_t bytes_ = 0;
 };

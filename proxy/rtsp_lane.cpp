@@ -29,6 +29,7 @@ Result<void> RtspLane::forward(std::span<std::uint8_t> received) {
       refusal_ = item.error().status;
       return std::unexpected(item.error());
     }
+    if (on_media && !item->frames.empty()) std::exchange(on_media, nullptr)();
     auto sent = send(item->frames);
     if (!sent) return sent;
     if (item->message) {

@@ -31,6 +31,9 @@ class RtspLane final : public RelayPipe {
   // receiver does not take what there is already, and the socket's.
   Result<void> insert(const rtsp::Message& message);
 
+  // Called once, when the first frame comes.
+  std::move_only_function<void()> on_media;
+
   // When something came from `from` last.
   Clock::time_point heard_at() const { return heard_at_; }
   // What its bytes were refused with, if that ended the lane.

@@ -2,6 +2,7 @@
 
 #include "common/io/child.h"
 #include "common/io/pump.h"
+#include "common/live_session.h"
 #include "common/log.h"
 #include "proxy/hop_mark.h"
 #include "proxy/rtsp_call.h"
@@ -32,6 +33,7 @@ class RtspRelay : private Timer {
         options_(context.options),
         client_(std::move(client), context.options.limits),
         peer_(client_.socket().peer()),
+        asked_(loop_.now()),
         id_(random_id()),
         call_(context, client_) {}
 
@@ -40,6 +42,7 @@ class RtspRelay : private Timer {
     const bool asked = !call_.target().key.empty();
     if (!asked && ended.code == Errc::Closed) co_return;  // a health probe is no news
     context_.metrics.ended(kind(), name(ended.code));
+    if (!served_ && asked) LiveSession::refused(facts(), ended.code);
     log_end(ended);
   }
 
@@ -82,6 +85,7 @@ class RtspRelay : private Timer {
       co_return target.error();
     }
     note(request, *target);
+    if (agent_.empty()) agent_ = request.headers.find("User-Agent").value_or("");
     const std::string method = request.method;
     rtsp::Message refusal = rtsp::answer_to(request, 503);
     auto reply = co_await call_.ask(std::move(request), std::move(*target));
@@ -153,6 +157,11 @@ class RtspRelay : private Timer {
     up_ = &up;
     down_ = &down;
     cutoff_ = &cutoff;
+    LiveSession live(
+        facts(), [&up, &down] { return Traffic{.received = up.bytes(), .sent = down.bytes()}; },
+        [&client] { client.close(); });
+    served_ = true;
+    (publishes_ ? up : down).on_media = [&live] { live.media_began(); };
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
     present.Increment();
     look_again();
@@ -164,7 +173,19 @@ class RtspRelay : private Timer {
     disarm();
     present.Decrement();
     bytes_ = publishes_ ? up.bytes() : down.bytes();
-    co_return *first_end_;
+    live.over(first_end_->code);
+    co_return live.ended().value_or(*first_end_);
+  }
+
+  SessionFacts facts() const {
+    return {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
+            .protocol = "rtsp",
+            .stream = call_.target().key,
+            .peer = peer_,
+            .upstream = call_.upstream(),
+            .agent = agent_,
+            .request_id = id_,
+            .asked = asked_};
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last
@@ -250,9 +271,12 @@ class RtspRelay : private Timer {
   const RtspRelayOptions& options_;
   rtsp::Connection client_;
   Address peer_;
+  Clock::time_point asked_;
+  bool served_ = false;  // it had a session
   const std::string id_;
   RtspCall call_;
   std::string noted_;  // the stream that the log knows of
+  std::string agent_;
   bool publishes_ = false;
 
   // Once media is set up.

@@ -157,6 +157,8 @@ void SharedRouting::leave() {
   if (options_.self) state_.withdraw(SharedKind::Proxy, options_.self->server);
 }
 
+void SharedRouting::fall_silent() { leaving_ = true; }
+
 Task<void> SharedRouting::tell_self() {
   // Three chances before the others take this node for dead.
   const milliseconds period = options_.state.store.member_lifetime / 3;

@@ -64,6 +64,8 @@ class SharedRouting final : private SharedView {
 
   // This node takes no more streams: the others are not to send it any.
   void leave();
+  // Another process is this node from here on, and speaks for it.
+  void fall_silent();
 
   SharedState& state() { return state_; }
 

@@ -8,6 +8,7 @@
 #include "proxy/dialer.h"
 #include "proxy/relay_metrics.h"
 #include "proxy/srt_handover.h"
+#include "proxy/srt_trunk.h"
 
 namespace weir {
 
@@ -30,8 +31,9 @@ struct SrtContext {
 // The sessions of one loop.
 struct SrtSessions {
   SrtHome home;
-  SrtFlows callers;  // all, by the client's own socket id
-  SrtFlows joined;   // those whose origin has accepted, by its socket id
+  SrtTrunks trunks;
+  SrtFlows callers{};  // all, by the client's own socket id
+  SrtFlows joined{};   // those whose origin has accepted, by its socket id
   log::Limited refusals{std::chrono::seconds(1)};
   log::Limited troubles{std::chrono::seconds(1)};  // with origins
   std::size_t pending() const { return callers.size() - joined.size(); }

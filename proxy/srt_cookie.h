@@ -4,7 +4,8 @@
 // addresses fills nothing.
 //
 // A cookie is a keyed hash of the address and the minute, good in that minute and the next. The key
-// is this process's, made by random when it starts.
+// is made by random when a process starts, unless it takes the place of another: a caller may have
+// its cookie from that one.
 //
 // Threading: any.
 #pragma once
@@ -19,7 +20,11 @@ namespace weir {
 
 class SrtCookies {
  public:
+  using Key = std::array<std::uint8_t, 32>;
+
   SrtCookies();
+  explicit SrtCookies(const Key& key) : key_(key) {}
+  const Key& key() const { return key_; }
 
   std::uint32_t make(const Address& caller, Clock::time_point now) const;
   bool valid(std::uint32_t cookie, const Address& caller, Clock::time_point now) const;
@@ -27,7 +32,7 @@ class SrtCookies {
  private:
   std::uint32_t of_minute(const Address& caller, std::int64_t minute) const;
 
-  std::array<std::uint8_t, 32> key_;
+  Key key_;
 };
 
 }  // namespace weir

@@ -9,7 +9,8 @@ namespace {
 
 void send_on(const SrtLoan& loan, ByteView packet, Clock::time_point now) {
   static_cast<void>(::send(loan.fd, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
-  loan.pulse->store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  loan.pulse->heard.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  loan.pulse->bytes.fetch_add(packet.size(), std::memory_order_relaxed);
 }
 
 }  // namespace

@@ -48,8 +48,11 @@ class SrtDirectory {
   std::unordered_map<SrtKey, SrtHome, SrtKeyHash> homes_;
 };
 
-// When the client was last heard on a loop that is not its session's.
-using SrtPulse = std::atomic<Clock::rep>;
+// What loops that are not its session's have heard of the client: when last, and how much.
+struct SrtPulse {
+  std::atomic<Clock::rep> heard{0};
+  std::atomic<std::uint64_t> bytes{0};
+};
 
 struct SrtLoan {
   int fd = -1;  // the receiver's own

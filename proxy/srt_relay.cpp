@@ -30,26 +30,30 @@ SrtRelay::SrtRelay(SrtContext context, Admission& admission, const SrtCookies& c
     : context_(context),
       admission_(admission),
       cookies_(cookies),
-      port_(context.buffers, fd, *this) {
-  sessions_.home = {&context_.loop, this};
-}
+      sessions_{.home = {&context.loop, this}, .trunks = SrtTrunks(context.buffers)},
+      port_(context.buffers, fd, *this) {}
 
 void SrtRelay::received(const UdpPeer& from, std::span<std::uint8_t> packet) {
   if (packet.size() < srt::kHeaderSize) return context_.metrics.malformed.add();
   const std::uint32_t to = srt::destination(packet);
   if (to == 0) return hear_handshake(from, packet);
   SrtSession* session = sessions_.joined.find({from.address, to});
-  if (session == nullptr) return pass_elsewhere({from.address, to}, packet);
+  if (session == nullptr) return pass_elsewhere(from, {from.address, to}, packet);
   session->from_client(packet);
 }
 
-// For the session of another loop, or of nobody.
-void SrtRelay::pass_elsewhere(const SrtKey& key, ByteView packet) {
+void SrtRelay::stray(const UdpPeer& from, ByteView packet) {
+  if (older_ == nullptr || !older_->pass(PacketPass::Port::Srt, from, packet))
+    context_.metrics.strays.add();
+}
+
+// For the session of another loop, or of nobody here.
+void SrtRelay::pass_elsewhere(const UdpPeer& from, const SrtKey& key, ByteView packet) {
   const auto now = context_.loop.now();
   auto home = borrowed_.pass(key, packet, now);
   if (!home) {
     if (borrowed_.may_ask(now)) home = context_.directory.find(key);
-    if (!home || home->relay == this) return context_.metrics.strays.add();
+    if (!home || home->relay == this) return stray(from, packet);
     borrowed_.expect(key, *home);
     borrowed_.pass(key, packet, now);
     home->loop->post(

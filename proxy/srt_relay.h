@@ -11,6 +11,7 @@
 #pragma once
 
 #include "common/io/admission.h"
+#include "common/io/packet_pass.h"
 #include "proxy/srt_cookie.h"
 #include "proxy/srt_session.h"
 
@@ -22,6 +23,12 @@ class SrtRelay final : private UdpHandler {
   // goes.
   SrtRelay(SrtContext context, Admission& admission, const SrtCookies& cookies, int fd);
 
+  // What is of no session here is another process's.
+  void share(PacketPass& older) { older_ = &older; }
+  // Another process reads the port from here on, and passes on what is ours.
+  void hand_over() { port_.stop_receiving(); }
+  void passed(const UdpPeer& from, std::span<std::uint8_t> packet) { received(from, packet); }
+
   // Refuses new callers. Those who are here go on.
   void stop_accepting() { stopped_ = true; }
   // Another loop's session has ended, of which packets came here.
@@ -29,7 +36,8 @@ class SrtRelay final : private UdpHandler {
 
  private:
   void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
-  void pass_elsewhere(const SrtKey& key, ByteView packet);
+  void stray(const UdpPeer& from, ByteView packet);
+  void pass_elsewhere(const UdpPeer& from, const SrtKey& key, ByteView packet);
   void lend(const SrtKey& key, SrtHome borrower);
   void hear_handshake(const UdpPeer& from, ByteView packet);
   void greet(const UdpPeer& caller, const srt::Handshake& induction);
@@ -45,6 +53,7 @@ class SrtRelay final : private UdpHandler {
   SrtBorrowed borrowed_;
   UdpSocket port_;
   bool stopped_ = false;
+  PacketPass* older_ = nullptr;
 };
 
 }  // namespace weir

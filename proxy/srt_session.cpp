@@ -49,6 +49,7 @@ SrtSession::SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& por
 }
 
 SrtSession::~SrtSession() {
+  leave_trunk();
   sessions_.callers.remove(caller_);
   if (step_ != Step::Joined) return;
   sessions_.joined.remove(joined_);
@@ -66,19 +67,36 @@ Task<void> SrtSession::run() {
                                                                   {"protocol", "srt"},
                                                                   {"upstream", upstream_}});
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
+    LiveSession live(
+        facts(), [this] { return traffic(); }, [this] { end(Errc::Cancelled, "ended from here"); });
+    live_ = &live;
     present.Increment();
     co_await attend();
     present.Decrement();
+    live_ = nullptr;
+    live.over(end_->code);
+    if (live.ended()) end_ = live.ended();
   } else {
     end(reached.error().code, reached.error().text);
+    LiveSession::refused(facts(), end_->code);
     if (!rejected_) {
       context_.metrics.refused.add();
       port_.send(client_, srt_rejection(read_own(conclusion_), srt_rejection_of(end_->code)));
     }
   }
-  context_.buffers.flush();  // last words do not outlive the socket
+  context_.buffers.flush();  // last words do not outlive a trunk
   context_.metrics.ended(publishes_ ? "publish" : "play", name(end_->code));
   log_end();
+}
+
+SessionFacts SrtSession::facts() const {
+  return {.kind = publishes_ ? SessionKind::Publish : SessionKind::Play,
+          .protocol = "srt",
+          .stream = key_,
+          .peer = client_.address,
+          .upstream = upstream_,
+          .request_id = id_,
+          .asked = asked_at_};
 }
 
 // Tries origins until one answers; what it says to the CONCLUSION stands.
@@ -133,10 +151,10 @@ Task<Result<void>> SrtSession::try_upstream(UpstreamPtr upstream) {
 }
 
 Task<Result<void>> SrtSession::try_address(Address address, Deadline deadline) {
-  auto connected = UdpSocket::connect(address);
-  if (!connected) co_return std::unexpected(connected.error());
-  UdpHandler& hears = *this;
-  origin_ = std::make_unique<UdpSocket>(context_.buffers, *connected, hears);
+  leave_trunk();
+  auto trunk = sessions_.trunks.join(address, caller_.socket, *this);
+  if (!trunk) co_return std::unexpected(trunk.error());
+  origin_ = std::move(*trunk);
   origin_address_ = address;
   refused_ = false;
   step_ = Step::Induction;
@@ -184,15 +202,20 @@ Task<void> SrtSession::attend() {
 Clock::time_point SrtSession::last_heard() const {
   Clock::time_point client = client_seen_;
   if (pulse_)
-    client = std::max(client,
-                      Clock::time_point(Clock::duration(pulse_->load(std::memory_order_relaxed))));
+    client = std::max(
+        client, Clock::time_point(Clock::duration(pulse_->heard.load(std::memory_order_relaxed))));
   return std::min(client, origin_seen_);
+}
+
+Traffic SrtSession::traffic() const {
+  const auto elsewhere = pulse_ ? pulse_->bytes.load(std::memory_order_relaxed) : 0;
+  return {.received = received_ + elsewhere, .sent = sent_};
 }
 
 std::optional<SrtLoan> SrtSession::lend(SrtHome borrower) {
   const int fd = ::fcntl(origin_->fd(), F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return std::nullopt;
-  if (!pulse_) pulse_ = std::make_shared<SrtPulse>(0);
+  if (!pulse_) pulse_ = std::make_shared<SrtPulse>();
   borrowers_.push_back(borrower);
   return SrtLoan{fd, pulse_};
 }
@@ -213,22 +236,27 @@ void SrtSession::from_client(std::span<std::uint8_t> packet) {
   client_seen_ = loop_.now();
   origin_->send(packet);
   context_.metrics.to_upstreams.add(packet.size());
-  if (publishes_) bytes_ += packet.size();
+  received_ += packet.size();
   if (srt::control_type(packet) != ControlType::Shutdown) return;
   parted_ = true;
   end(Errc::Closed, "client: ended");
 }
 
-void SrtSession::received(const UdpPeer&, std::span<std::uint8_t> packet) {
-  if (end_ || packet.size() < srt::kHeaderSize || srt::destination(packet) != caller_.socket)
-    return;
+void SrtSession::leave_trunk() {
+  if (origin_) origin_->leave(caller_.socket);
+  origin_.reset();
+}
+
+void SrtSession::from_origin(std::span<std::uint8_t> packet) {
+  if (end_) return;
   const auto control = srt::control_type(packet);
   if (control == ControlType::Handshake) return hear_handshake(packet);
   if (step_ != Step::Joined) return;
   origin_seen_ = loop_.now();
   port_.send(client_, packet);
+  if (live_ != nullptr && !control) std::exchange(live_, nullptr)->media_began();
   context_.metrics.to_clients.add(packet.size());
-  if (!publishes_) bytes_ += packet.size();
+  sent_ += packet.size();
   if (control != ControlType::Shutdown) return;
   parted_ = true;
   end(Errc::Closed, "origin: ended");
@@ -315,7 +343,7 @@ void SrtSession::log_end() {
                               {"protocol", "srt"},
                               {"kind", publishes_ ? "publish" : "play"},
                               {"upstream", upstream_},
-                              {"bytes", bytes_},
+                              {"bytes", publishes_ ? traffic().received : sent_},
                               {"reason", name(end_->code)},
                               {"error", end_->text}};
   if (step_ == Step::Joined)

@@ -15,20 +15,21 @@
 // without us; the timestamp, by the time that they spent here, since both ends derive their clocks'
 // difference from it.
 //
-// Threading: the loop that the client's packets come to. Bounds: one socket and two handshakes; a
-// deadline for every step, then both ends must be heard within `idle`.
+// Threading: the loop that the client's packets come to. Bounds: a place on an SrtTrunk and two
+// handshakes; a deadline for every step, then both ends must be heard within `idle`.
 #pragma once
 
 #include <optional>
 #include <vector>
 
 #include "common/io/gate.h"
+#include "common/live_session.h"
 #include "common/wire/srt.h"
 #include "proxy/srt_context.h"
 
 namespace weir {
 
-class SrtSession final : private UdpHandler {
+class SrtSession {
  public:
   // `port` is where the client's packets come to. REQUIRES: call.conclusion is one.
   SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& port, SrtCall call);
@@ -39,6 +40,10 @@ class SrtSession final : private UdpHandler {
 
   // A packet for the origin.
   void from_client(std::span<std::uint8_t> packet);
+  // A packet of the origin for the client's socket id.
+  void from_origin(std::span<std::uint8_t> packet);
+  // Nobody listens at the origin.
+  void refused();
   // The client repeats its CONCLUSION.
   void asked_again(const srt::Handshake& conclusion);
   // The client's packets come to that loop instead; see srt_handover.h. REQUIRES: it has been
@@ -49,8 +54,6 @@ class SrtSession final : private UdpHandler {
  private:
   enum class Step { None, Induction, Conclusion, Joined };
 
-  void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
-  void refused() override;
   void hear_handshake(std::span<std::uint8_t> packet);
   void join(const srt::Handshake& answer, std::span<std::uint8_t> packet);
   void end(Errc code, std::string text);
@@ -65,6 +68,9 @@ class SrtSession final : private UdpHandler {
   void say_answer();
   void say_goodbye();
   Clock::time_point last_heard() const;
+  void leave_trunk();
+  Traffic traffic() const;
+  SessionFacts facts() const;
   void log_end();
 
   SrtContext context_;
@@ -82,7 +88,7 @@ class SrtSession final : private UdpHandler {
   Gate news_;  // step_, end_ or refused_ has changed
   std::string upstream_;
   Address origin_address_;
-  std::unique_ptr<UdpSocket> origin_;
+  std::shared_ptr<SrtTrunk> origin_;
   std::optional<RouteUse> use_;
   bool refused_ = false;  // nobody listens at the origin
   SrtKey joined_;
@@ -100,7 +106,9 @@ class SrtSession final : private UdpHandler {
   bool parted_ = false;              // an end has said SHUTDOWN, and the other was told
   bool rejected_ = false;            // by the origin, as the client was told
   std::optional<Error> end_;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t received_ = 0;  // bytes from the client, on this loop
+  std::uint64_t sent_ = 0;
+  LiveSession* live_ = nullptr;  // until its first media
 };
 
 }  // namespace weir

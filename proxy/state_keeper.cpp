@@ -1,10 +1,7 @@
 #include "proxy/state_keeper.h"
 
-#include <pthread.h>
-
-#include <csignal>
-
 #include "common/log.h"
+#include "common/signals_blocked.h"
 
 namespace weir {
 
@@ -34,13 +31,8 @@ StateKeeper::StateKeeper(std::string folder, Metrics& metrics, std::uint64_t siz
                                {"routes", restored_.routes.size()},
                                {"drained", restored_.drained.size()},
                                {"damaged", restored_.damaged}});
-  // Born without signals: they are for the main thread.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked in_new_thread;
   thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 StateKeeper::~StateKeeper() {

@@ -9,6 +9,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/error.h"
 
@@ -21,6 +23,7 @@ struct SystemRequest {
   std::string authorization{};
   std::string host{};
   std::string origin{};  // of the web page that asks
+  std::string if_none_match{};
 };
 
 struct SystemAnswer {
@@ -29,6 +32,8 @@ struct SystemAnswer {
   std::string type = "application/json";
   std::string allow{};         // the methods, when status is 405
   std::string authenticate{};  // how, when status is 401
+  std::vector<std::pair<std::string, std::string>> headers{};
+  bool events = false;  // it is LiveEvents' from here on, once the head has been read
 };
 
 SystemAnswer ok(const Poco::JSON::Object& object);

@@ -5,28 +5,33 @@
 #include <Poco/Net/HTTPServerConnection.h>
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequest.h>
+#include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
-#include <Poco/Net/SecureServerSocket.h>
+#include <Poco/Net/SecureStreamSocket.h>
 #include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/ServerSocketImpl.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
 #include <Poco/Net/TCPServerDispatcher.h>
 #include <Poco/ThreadPool.h>
-#include <pthread.h>
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "common/config_sources.h"
 #include "common/io/tls_server.h"
+#include "common/signals_blocked.h"
 #include "proxy/connection_watch.h"
+#include "proxy/live_events.h"
 
 namespace weir {
 namespace {
@@ -68,36 +73,63 @@ std::expected<std::string, SystemAnswer> read_body(HTTPServerRequest& request) {
   return body;
 }
 
+// The pages by the rules of now.
+class CurrentPages {
+ public:
+  using Pages = std::shared_ptr<const SystemPages>;
+
+  explicit CurrentPages(Pages pages) : pages_(std::move(pages)) {}
+  Pages get() const {
+    const std::lock_guard lock{mutex_};
+    return pages_;
+  }
+  void replace(Pages pages) {
+    const std::lock_guard lock{mutex_};
+    pages_.swap(pages);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Pages pages_;
+};
+
 class Responder final : public Poco::Net::HTTPRequestHandler {
  public:
-  Responder(const SystemPages& pages, ConnectionWatch::Visit& visit)
-      : pages_(pages), visit_(visit) {}
+  Responder(const CurrentPages& pages, LiveEvents* events, ConnectionWatch::Visit& visit)
+      : pages_(pages.get()), events_(events), visit_(visit) {}
 
   void handleRequest(HTTPServerRequest& request, HTTPServerResponse& response) override {
     SystemAnswer answer;
     bool body_read = false;
     try {
       visit_.answering();
-      answer = pages_.answer({.method = request.getMethod(),
-                              .target = request.getURI(),
-                              .sender = request.clientAddress().host().toString(),
-                              .authorization = request.get("Authorization", ""),
-                              .host = request.get("Host", ""),
-                              .origin = request.get("Origin", "")},
-                             [&] {
-                               visit_.reading();
-                               body_read = true;
-                               auto body = read_body(request);
-                               visit_.answering();
-                               return body;
-                             });
+      answer = pages_->answer({.method = request.getMethod(),
+                               .target = request.getURI(),
+                               .sender = request.clientAddress().host().toString(),
+                               .authorization = request.get("Authorization", ""),
+                               .host = request.get("Host", ""),
+                               .origin = request.get("Origin", ""),
+                               .if_none_match = request.get("If-None-Match", "")},
+                              [&] {
+                                visit_.reading();
+                                body_read = true;
+                                auto body = read_body(request);
+                                visit_.answering();
+                                return body;
+                              });
     } catch (const std::exception&) {
       answer = refusal(500, "internal error");
+    }
+    if (answer.events && events_ != nullptr) {
+      response.setKeepAlive(false);
+      events_->take(dynamic_cast<Poco::Net::HTTPServerRequestImpl&>(request).detachSocket());
+      return;
     }
     response.setStatusAndReason(static_cast<Status>(answer.status));
     response.setContentType(answer.type);
     response.set("X-Content-Type-Options", "nosniff");
     response.set("Cache-Control", "no-store");
+    for (const auto& [name, value] : answer.headers) response.set(name, value);
     if (!answer.allow.empty()) response.set("Allow", answer.allow);
     if (!answer.authenticate.empty()) response.set("WWW-Authenticate", answer.authenticate);
     // What is left of an unread body must not be taken for the next request.
@@ -109,20 +141,23 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
   }
 
  private:
-  const SystemPages& pages_;
+  const CurrentPages::Pages pages_;
+  LiveEvents* const events_;
   ConnectionWatch::Visit& visit_;
 };
 
 class ResponderFactory final : public Poco::Net::HTTPRequestHandlerFactory {
  public:
-  ResponderFactory(const SystemPages& pages, std::shared_ptr<ConnectionWatch::Visit> visit)
-      : pages_(pages), visit_(std::move(visit)) {}
+  ResponderFactory(const CurrentPages& pages, LiveEvents* events,
+                   std::shared_ptr<ConnectionWatch::Visit> visit)
+      : pages_(pages), events_(events), visit_(std::move(visit)) {}
   Poco::Net::HTTPRequestHandler* createRequestHandler(const HTTPServerRequest&) override {
-    return new Responder{pages_, *visit_};
+    return new Responder{pages_, events_, *visit_};
   }
 
  private:
-  const SystemPages& pages_;
+  const CurrentPages& pages_;
+  LiveEvents* const events_;
   const std::shared_ptr<ConnectionWatch::Visit> visit_;
 };
 
@@ -130,20 +165,21 @@ using Params = Poco::Net::HTTPServerParams;
 
 class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
  public:
-  ConnectionFactory(const SystemPages& pages, ConnectionWatch& watch, Params::Ptr params)
-      : pages_(pages), watch_(watch), params_(std::move(params)) {}
+  ConnectionFactory(const CurrentPages& pages, LiveEvents* events, ConnectionWatch& watch,
+                    Params::Ptr params)
+      : pages_(pages), events_(events), watch_(watch), params_(std::move(params)) {}
 
   Poco::Net::TCPServerConnection* createConnection(const Poco::Net::StreamSocket& socket) override {
     auto visit = std::make_shared<ConnectionWatch::Visit>(watch_, socket.impl()->sockfd());
-    return new Connection{socket, params_, pages_, visit};
+    return new Connection{socket, params_, new ResponderFactory{pages_, events_, visit}, visit};
   }
 
  private:
   class Connection final : public Poco::Net::HTTPServerConnection {
    public:
     Connection(const Poco::Net::StreamSocket& socket, const Params::Ptr& params,
-               const SystemPages& pages, const std::shared_ptr<ConnectionWatch::Visit>& visit)
-        : HTTPServerConnection(socket, params, new ResponderFactory{pages, visit}), visit_(visit) {}
+               ResponderFactory* factory, const std::shared_ptr<ConnectionWatch::Visit>& visit)
+        : HTTPServerConnection(socket, params, factory), visit_(visit) {}
     void run() override {
       if (visit_->watched()) HTTPServerConnection::run();
     }
@@ -152,44 +188,21 @@ class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
     const std::shared_ptr<ConnectionWatch::Visit> visit_;
   };
 
-  const SystemPages& pages_;
+  const CurrentPages& pages_;
+  LiveEvents* const events_;
   ConnectionWatch& watch_;
   const Params::Ptr params_;
-};
-
-// A thread that is born under this takes no signal: they are for the main thread.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
 };
 
 Poco::Timespan timespan(std::chrono::microseconds duration) {
   return Poco::Timespan{duration.count()};
 }
 
-Poco::Net::ServerSocket socket_for(TlsServer* tls) {
-  if (tls == nullptr) return {};
-  using Poco::Net::Context;
-  const Context::Ptr context = new Context{Context::TLS_SERVER_USE, "", Context::VERIFY_NONE};
-  tls->lend_to(context->sslContext());
-  return Poco::Net::SecureServerSocket{context};
-}
-
-Poco::Net::ServerSocket listen_at(const std::string& host, std::uint16_t port, TlsServer* tls) {
+Poco::Net::ServerSocket listen_at(const std::string& host, std::uint16_t port) {
   // SO_REUSEPORT would let a second process share the port silently.
   constexpr bool kReuseAddress = true;
   constexpr bool kReusePort = false;
-  Poco::Net::ServerSocket socket = socket_for(tls);
+  Poco::Net::ServerSocket socket;
   const Poco::Net::SocketAddress address{host, port};
   if (address.family() == Poco::Net::SocketAddress::IPv6) {
     constexpr bool kIpv6Only = false;
@@ -201,21 +214,42 @@ Poco::Net::ServerSocket listen_at(const std::string& host, std::uint16_t port, T
   return socket;
 }
 
+// Poco makes its sockets itself; this is one that listens already.
+class Adopted final : public Poco::Net::ServerSocket {
+ public:
+  explicit Adopted(int socket) : ServerSocket(new Implementation(socket), true) {}
+
+ private:
+  class Implementation final : public Poco::Net::ServerSocketImpl {
+   public:
+    explicit Implementation(int socket) { reset(socket); }
+  };
+};
+
 Poco::Net::ServerSocket listen(const SystemApi::Options& options) {
   const Endpoint& at = options.listen;
+  if (options.socket >= 0) return Adopted(options.socket);
   try {
-    if (!at.host.empty()) return listen_at(at.host, at.port, options.tls.get());
+    if (!at.host.empty()) return listen_at(at.host, at.port);
     try {
-      return listen_at("::", at.port, options.tls.get());
+      return listen_at("::", at.port);
     } catch (const Poco::Exception& error) {
       const bool no_ipv6 = error.code() == EAFNOSUPPORT || error.code() == EADDRNOTAVAIL;
       if (!no_ipv6) throw;
-      return listen_at("0.0.0.0", at.port, options.tls.get());
+      return listen_at("0.0.0.0", at.port);
     }
   } catch (const Poco::Exception& error) {
     throw ConfigError(fmt::format("{}: cannot listen on {}: {}", options.option, to_string(at),
                                   error.displayText()));
   }
+}
+
+Poco::Net::Context::Ptr context_of(TlsServer* tls) {
+  using Poco::Net::Context;
+  if (tls == nullptr) return nullptr;
+  const Context::Ptr context = new Context{Context::TLS_SERVER_USE, "", Context::VERIFY_NONE};
+  tls->lend_to(context->sslContext());
+  return context;
 }
 
 Params::Ptr params_of(const SystemApi::Options& options) {
@@ -235,20 +269,25 @@ class SystemApi::Server {
  public:
   Server(const Options& options, Handlers handlers)
       : socket_(listen(options)),
-        pages_(options.identity, options.allow, std::move(handlers), options.token),
+        tls_(context_of(options.tls)),
+        identity_(options.identity),
+        handlers_(std::move(handlers)),
+        pages_(pages_of(options.allow, options.token)),
         watch_(options.deadline, options.hurry),
         pool_(1, static_cast<int>(options.threads)) {
+    // Another process may be quicker to accept who is waiting.
+    socket_.setBlocking(false);
     const Params::Ptr params = params_of(options);
-    dispatcher_ = new Poco::Net::TCPServerDispatcher(new ConnectionFactory{pages_, watch_, params},
-                                                     pool_, params);
+    dispatcher_ = new Poco::Net::TCPServerDispatcher(
+        new ConnectionFactory{pages_, options.events, watch_, params}, pool_, params);
     door_ = std::thread{[this] { keep_door(); }};
   }
 
   ~Server() {
     stopping_ = true;
-    // Wakes the door's poll().
-    ::shutdown(socket_.impl()->sockfd(), SHUT_RDWR);
+    wake();
     door_.join();
+    ::close(wake_);
     dispatcher_->stop();
     watch_.end_all();
     pool_.joinAll();
@@ -257,19 +296,51 @@ class SystemApi::Server {
 
   std::uint16_t port() const { return socket_.address().port(); }
 
+  void stop_accepting() {
+    accepting_ = false;
+    wake();
+  }
+
+  void change(CidrList allow, std::string token) {
+    pages_.replace(pages_of(std::move(allow), std::move(token)));
+  }
+
  private:
+  CurrentPages::Pages pages_of(CidrList allow, std::string token) const {
+    return std::make_shared<const SystemPages>(identity_, std::move(allow), handlers_,
+                                               std::move(token));
+  }
+
+  void wake() const { ::eventfd_write(wake_, 1); }
+
+  bool somebody_waits(std::chrono::milliseconds patience) {
+    if (!accepting_) socket_.close();
+    // poll(2): a negative descriptor is ignored.
+    pollfd events[] = {{socket_.impl()->sockfd(), POLLIN, 0}, {wake_, POLLIN, 0}};
+    if (::poll(events, 2, static_cast<int>(patience.count())) <= 0) return false;
+    eventfd_t wakes = 0;
+    if (events[1].revents != 0) ::eventfd_read(wake_, &wakes);
+    return events[0].revents != 0 && accepting_ && !stopping_;
+  }
+
+  // Shakes hands when it is first read from, by a thread of the pool.
+  Poco::Net::StreamSocket welcome(const Poco::Net::StreamSocket& guest) const {
+    if (!tls_) return guest;
+    return Poco::Net::SecureStreamSocket::attach(guest, tls_);
+  }
+
   void keep_door() {
     while (!stopping_) {
       const bool quiet = watch_.empty() && dispatcher_->queuedConnections() == 0;
       const auto period = quiet ? kIdlePeriod : kSweepPeriod;
       try {
-        if (socket_.poll(timespan(period), Poco::Net::Socket::SELECT_READ) && !stopping_) {
-          std::optional guest{socket_.acceptConnection()};
+        if (somebody_waits(period)) {
+          std::optional guest{welcome(socket_.acceptConnection())};
           dispatcher_->enqueue(*guest);
           watch_.part_with(guest);
         }
       } catch (const Poco::Exception&) {
-        // Mostly descriptors have run out; without a pause poll() would return at once.
+        // Mostly descriptors have run out, or another process took the guest; without a pause poll() would return at once.
         std::this_thread::sleep_for(kSweepPeriod);
       }
       watch_.sweep(Clock::now(), dispatcher_->queuedConnections() > 0);
@@ -277,10 +348,15 @@ class SystemApi::Server {
   }
 
   Poco::Net::ServerSocket socket_;
-  const SystemPages pages_;
+  const Poco::Net::Context::Ptr tls_;  // null: plain HTTP
+  const int wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const Identity identity_;
+  const Handlers handlers_;
+  CurrentPages pages_;
   ConnectionWatch watch_;
   Poco::ThreadPool pool_;
   Poco::Net::TCPServerDispatcher* dispatcher_ = nullptr;  // counts its own references
+  std::atomic<bool> accepting_{true};
   std::atomic<bool> stopping_{false};
   std::thread door_;
 };
@@ -291,6 +367,12 @@ SystemApi::SystemApi(const Options& options, Handlers handlers) {
 }
 
 SystemApi::~SystemApi() = default;
+
+void SystemApi::change(CidrList allow, std::string token) {
+  server_->change(std::move(allow), std::move(token));
+}
+
+void SystemApi::stop_accepting() { server_->stop_accepting(); }
 
 std::uint16_t SystemApi::port() const { return server_->port(); }
 

@@ -3,6 +3,8 @@
 //
 // What it answers is in system_pages.h; this is the sockets, threads and deadlines around it.
 //
+// The socket may be shared with another process, which goes on listening when this one ends.
+//
 // Threading: Poco's, on a pool of its own beside the loops; one more thread, the door, accepts.
 // Handlers are called from any of the pool's threads, several at once. Constructor and destructor
 // belong to one thread; the destructor ends open connections and waits for handlers that run.
@@ -25,6 +27,7 @@
 
 namespace weir {
 
+class LiveEvents;
 class TlsServer;
 
 class SystemApi {
@@ -35,10 +38,12 @@ class SystemApi {
   struct Options {
     std::string option = "listen.system";  // for the text of errors
     Endpoint listen;                       // port 0: the kernel chooses; no host: every address
+    int socket = -1;                       // that listens there already, taken over; -1: none
     CidrList allow;                        // who may register
     std::string token{};                   // of the control API; empty: none
     Identity identity;
-    std::shared_ptr<TlsServer> tls{};  // null: plain HTTP
+    LiveEvents* events = nullptr;  // whose Handlers::events says that there is room
+    TlsServer* tls = nullptr;      // outlives this; null: plain HTTP
     std::size_t threads = 8;
     std::size_t max_waiting = 256;
     std::chrono::milliseconds deadline{10'000};
@@ -50,6 +55,12 @@ class SystemApi {
   ~SystemApi();
   SystemApi(const SystemApi&) = delete;
   SystemApi& operator=(const SystemApi&) = delete;
+
+  // Other rules, from the next request on.
+  void change(CidrList allow, std::string token);
+
+  // Lets go of the socket. Connections that are there go on.
+  void stop_accepting();
 
   std::uint16_t port() const;
 

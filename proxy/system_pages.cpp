@@ -33,6 +33,10 @@ SystemAnswer SystemPages::answer(const Request& request, const BodyReader& read_
     auto refused = access_.refuses(request, ControlPages::changes(request));
     return refused ? *refused : control_.answer(request);
   }
+  if (handlers_.console && ConsoleFiles::owns(path)) {
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    return reads ? handlers_.console(request) : wrong_method("GET, HEAD");
+  }
   const auto page = page_at(path);
   if (!page) return refusal(404, "no such resource");
   if (request.method != "GET" && request.method != "HEAD") return wrong_method("GET, HEAD");

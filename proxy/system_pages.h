@@ -5,6 +5,7 @@
 //   GET  /metrics               Prometheus text
 //   GET  /healthz  /readyz      200, or 503 with the reasons
 //        /api/v1/...            control_pages.h
+//   GET  /console/              console_files.h
 //
 // It knows no loops and no routes: all it tells comes from Handlers.
 //
@@ -21,6 +22,7 @@
 
 #include "common/endpoint.h"
 #include "common/error.h"
+#include "proxy/console_files.h"
 #include "proxy/control_pages.h"
 #include "proxy/registration.h"
 #include "proxy/system_access.h"
@@ -37,6 +39,7 @@ class SystemPages {
     std::function<std::vector<std::string>()> unwell{};     // reasons for /healthz to say 503
     std::function<std::vector<std::string>()> not_ready{};  // reasons for /readyz to say 503
     ControlHandlers control{};
+    std::function<SystemAnswer(const SystemRequest&)> console{};
   };
 
   using Identity = NodeIdentity;

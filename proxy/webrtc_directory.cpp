@@ -1,5 +1,7 @@
 #include "proxy/webrtc_directory.h"
 
+#include <set>
+
 #include "common/log.h"
 
 namespace weir {
@@ -9,6 +11,8 @@ namespace {
 constexpr milliseconds kLook{1000};
 
 std::string name_of(std::string_view username) { return "webrtc:" + std::string(username); }
+std::string name_of_id(std::string_view id) { return "webrtc-session:" + std::string(id); }
+std::string name_of(const Address& address) { return "webrtc-address:" + address.text(); }
 
 }  // namespace
 
@@ -28,16 +32,15 @@ Task<void> WebrtcDirectory::run(Loop& loop) {
   while (true) {
     auto woken = co_await weir::sleep(loop, kLook);
     if (!woken) co_return;
-    const auto live = sweep(loop.now());
+    sweep(loop.now());
     if (store_ == nullptr || loop.now() - refreshed < kRefresh) continue;
     refreshed = loop.now();
-    for (const auto& entry : live) co_await write(entry->session);
+    co_await write(in_use());
   }
 }
 
-// Forgets what has ended; returns what is in use here.
-std::vector<WebrtcEntryPtr> WebrtcDirectory::sweep(Clock::time_point now) {
-  std::vector<WebrtcEntryPtr> live;
+// Forgets what has ended.
+void WebrtcDirectory::sweep(Clock::time_point now) {
   const std::lock_guard lock(mutex_);
   const auto is_over = [&](const auto& each) {
     WebrtcEntry& entry = *each.second;
@@ -46,17 +49,30 @@ std::vector<WebrtcEntryPtr> WebrtcDirectory::sweep(Clock::time_point now) {
   };
   std::erase_if(entries_, is_over);
   std::erase_if(by_id_, is_over);
+  std::erase_if(addresses_, is_over);
   std::erase_if(missing_, [&](const auto& each) { return now >= each.second; });
+}
+
+std::vector<WebrtcDirectory::Written> WebrtcDirectory::in_use() const {
+  std::vector<Written> all;
+  const std::lock_guard lock(mutex_);
   for (const auto& [id, entry] : by_id_)
-    if (entry->paths > 0) live.push_back(entry);
-  return live;
+    if (entry->paths > 0) add_written(entry->session, all);
+  for (const auto& [name, entry] : addresses_)
+    all.push_back({name, entry->session.checks.front().username});
+  return all;
 }
 
 Result<void> WebrtcDirectory::add(WebrtcSession session, Clock::time_point now) {
-  auto entry = std::make_shared<WebrtcEntry>(std::move(session), now);
   const std::lock_guard lock(mutex_);
-  if (by_id_.size() >= max_sessions_ && !by_id_.contains(entry->session.id))
+  const auto same = by_id_.find(session.id);
+  const WebrtcEntryPtr before = same != by_id_.end() ? same->second : nullptr;
+  if (before == nullptr && by_id_.size() >= max_sessions_)
     return fail(Errc::Limit, "as many WebRTC sessions as webrtc.max_sessions");
+  // A restart of ICE names new credentials and no directions.
+  if (before != nullptr) session.publishes = before->session.publishes;
+  auto entry = std::make_shared<WebrtcEntry>(std::move(session), now);
+  if (before != nullptr) entry->client = before->client;
   for (const auto& check : entry->session.checks) entries_[check.username] = entry;
   by_id_[entry->session.id] = entry;
   return {};
@@ -64,22 +80,22 @@ Result<void> WebrtcDirectory::add(WebrtcSession session, Clock::time_point now) 
 
 Task<Result<void>> WebrtcDirectory::announce(Loop& loop, WebrtcSession session) {
   auto added = add(session, loop.now());
-  if (!added) co_return std::move(added);
-  co_await write(std::move(session));
+  if (!added || store_ == nullptr) co_return std::move(added);
+  std::vector<Written> values;
+  add_written(session, values);
+  co_await write(std::move(values));
   co_return Result<void>{};
 }
 
-std::vector<WebrtcDirectory::Written> WebrtcDirectory::written(const WebrtcSession& session) const {
-  std::vector<Written> all;
-  if (store_ == nullptr) return all;
+void WebrtcDirectory::add_written(const WebrtcSession& session, std::vector<Written>& all) {
   const std::string value = encode(session);
+  all.push_back({name_of_id(session.id), value});
   for (const auto& check : session.checks) all.push_back({name_of(check.username), value});
-  return all;
 }
 
-Task<void> WebrtcDirectory::write(WebrtcSession session) {
+Task<void> WebrtcDirectory::write(std::vector<Written> values) {
   static log::Limited trouble{std::chrono::seconds(10)};
-  for (auto& each : written(session)) {
+  for (auto& each : values) {
     auto put = co_await store_->put(std::move(each.name), std::move(each.value), kLifetime);
     if (put) continue;
     trouble.write(log::Level::Warn, "other proxies cannot be told of a WebRTC session",
@@ -94,17 +110,35 @@ WebrtcEntryPtr WebrtcDirectory::find(std::string_view username) const {
   return found == entries_.end() || found->second->ended ? nullptr : found->second;
 }
 
-std::vector<Address> WebrtcDirectory::media_of(std::string_view id) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = by_id_.find(id);
-  return found == by_id_.end() ? std::vector<Address>{} : found->second->session.media;
+Task<std::optional<WebrtcSession>> WebrtcDirectory::session(std::string id) {
+  std::optional<WebrtcSession> known;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found != by_id_.end() && found->second->ended) co_return known;
+    if (found != by_id_.end()) known = found->second->session;
+  }
+  if (known || store_ == nullptr || id.empty()) co_return known;
+  auto found = co_await store_->get(name_of_id(id));
+  if (!found || !*found) co_return known;
+  auto session = decode_webrtc_session(**found);
+  if (session) known = std::move(*session);
+  co_return known;
 }
 
 bool WebrtcDirectory::may_look_up(std::string_view username, Clock::time_point now) {
   unknown_.Increment();
-  if (store_ == nullptr || username.empty()) return false;
+  return !username.empty() && may_ask(name_of(username), now);
+}
+
+bool WebrtcDirectory::may_look_up(const Address& address, Clock::time_point now) {
+  return store_ != nullptr && may_ask(name_of(address), now);
+}
+
+bool WebrtcDirectory::may_ask(std::string name, Clock::time_point now) {
+  if (store_ == nullptr) return false;
   const std::lock_guard lock(mutex_);
-  const auto known = missing_.find(username);
+  const auto known = missing_.find(name);
   if (known != missing_.end() && now < known->second) return false;
   if (now - second_ >= std::chrono::seconds(1)) {
     second_ = now;
@@ -113,12 +147,13 @@ bool WebrtcDirectory::may_look_up(std::string_view username, Clock::time_point n
   if (look_ups_ >= kLookUps || missing_.size() >= kMaxMissing) return false;
   ++look_ups_;
   // Also while the question is under way: one is enough.
-  missing_.insert_or_assign(std::string(username), now + kForget);
+  missing_.insert_or_assign(std::move(name), now + kForget);
   return true;
 }
 
 Task<WebrtcEntryPtr> WebrtcDirectory::look_up(Loop& loop, std::string username) {
   auto found = co_await store_->get(name_of(username));
+  if (auto known = find(username)) co_return known;  // while we asked
   if (!found || !*found) co_return nullptr;
   auto session = decode_webrtc_session(**found);
   if (!session) {
@@ -126,7 +161,7 @@ Task<WebrtcEntryPtr> WebrtcDirectory::look_up(Loop& loop, std::string username) 
     co_return nullptr;
   }
   const std::string stream = session->stream;
-  if (session->password_of(username) == nullptr) co_return nullptr;
+  if (session->check_of(username) == nullptr) co_return nullptr;
   auto added = add(std::move(*session), loop.now());
   if (!added) co_return nullptr;
   take_overs_.Increment();
@@ -134,22 +169,53 @@ Task<WebrtcEntryPtr> WebrtcDirectory::look_up(Loop& loop, std::string username) 
   co_return find(username);
 }
 
-Task<void> WebrtcDirectory::end(std::string id) {
-  std::vector<std::string> names;
+Task<WebrtcEntryPtr> WebrtcDirectory::look_up(Loop& loop, Address address) {
+  auto username = co_await store_->get(name_of(address));
+  if (!username || !*username) co_return nullptr;
+  if (auto known = find(**username)) co_return known;
+  std::string name = std::move(**username);
+  auto entry = co_await look_up(loop, std::move(name));
+  co_return entry;
+}
+
+Task<void> WebrtcDirectory::bound(Address address, WebrtcEntryPtr entry) {
+  if (store_ == nullptr) co_return;
+  std::vector<Written> values{{name_of(address), entry->session.checks.front().username}};
   {
     const std::lock_guard lock(mutex_);
-    const auto found = by_id_.find(id);
-    if (found == by_id_.end()) co_return;
+    addresses_[values.front().name] = std::move(entry);
+  }
+  co_await write(std::move(values));
+}
+
+void WebrtcDirectory::unbound(const Address& address) {
+  if (store_ == nullptr) return;
+  const std::lock_guard lock(mutex_);
+  addresses_.erase(name_of(address));
+}
+
+Task<void> WebrtcDirectory::end(std::string id) {
+  std::set<std::string> names;
+  {
+    const std::lock_guard lock(mutex_);
     // A restart of ICE gave the session other names; the old ones end too.
     for (const auto& [username, entry] : entries_) {
       if (entry->session.id != id) continue;
       entry->ended = true;
-      names.push_back(name_of(username));
+      names.insert(name_of(username));
     }
+    for (const auto& [name, entry] : addresses_)
+      if (entry->session.id == id) names.insert(name);
   }
-  if (store_ == nullptr) co_return;
-  for (auto& name : names) {
-    auto removed = co_await store_->remove(std::move(name));
+  if (store_ == nullptr || id.empty()) co_return;
+  if (names.empty()) {
+    auto known = co_await session(id);  // another proxy made it
+    if (!known) co_return;
+    for (const auto& check : known->checks) names.insert(name_of(check.username));
+  }
+  names.insert(name_of_id(id));
+  for (const auto& name : names) {
+    auto removed = co_await store_->remove(name);
     if (!removed) co_return;
   }
 }

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "proxy/relay_metrics.h"
+#include "proxy/webrtc_challenges.h"
 
 namespace weir {
 
@@ -14,6 +15,10 @@ constexpr int kChecksBeforeNext = 4;
 constexpr int kRefusalsBeforeEnd = 3;
 
 constexpr milliseconds kAfterGoodbye{10'000};
+
+// An origin that took a session and answers none of its client's checks for so long has no media.
+constexpr milliseconds kMediaPatience{5000};
+constexpr milliseconds kIntroduceAgain{200};
 
 // An alert under keys (RFC 6347 4.1: content type, version, epoch): nearly always close_notify. Who
 // can write to us from a client's address can forge it, so it ends nothing by itself.
@@ -32,6 +37,9 @@ Tally& dropped(Metrics& metrics, const char* reason) {
                        {{"reason", reason}});
 }
 
+// RFC 7983 7, RTCP included.
+bool is_rtp(ByteView packet) { return !packet.empty() && packet[0] >= 128 && packet[0] <= 191; }
+
 }  // namespace
 
 WebrtcTallies::WebrtcTallies(Metrics& metrics)
@@ -47,27 +55,38 @@ WebrtcTallies::WebrtcTallies(Metrics& metrics)
 WebrtcPacket webrtc_packet(ByteView packet) {
   if (stun::is_stun(packet)) return WebrtcPacket::Stun;
   if (packet.empty()) return WebrtcPacket::Other;
-  const std::uint8_t first = packet[0];
-  const bool dtls = first >= 20 && first <= 63;
-  const bool rtp = first >= 128 && first <= 191;
-  return dtls || rtp ? WebrtcPacket::Media : WebrtcPacket::Other;
+  const bool dtls = packet[0] >= 20 && packet[0] <= 63;
+  return dtls || is_rtp(packet) ? WebrtcPacket::Media : WebrtcPacket::Other;
 }
 
 bool is_check_of(const WebrtcSession& session, ByteView packet, const stun::Message& message) {
-  const std::string* password = session.password_of(message.username);
-  return message.is_request() && password != nullptr && stun::verifies(packet, message, *password);
+  const auto* check = session.check_of(message.username);
+  return message.is_request() && check != nullptr &&
+         stun::verifies(packet, message, check->password);
 }
 
-WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket)
+WebrtcPath::WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket,
+                       Address client)
     : context_(context),
       entry_(std::move(entry)),
       ticket_(std::move(ticket)),
-      use_(context_.routing, entry_->session.stream, entry_->session.upstream),
-      checked_(context_.buffers.loop().now()) {
+      client_(client),
+      use_(context_.routing, entry_->session.stream, entry_->session.upstream, nullptr,
+           entry_->session.publishes ? Purpose::Publish : Purpose::Play),
+      begun_(context_.buffers.loop().now()),
+      checked_(begun_) {
   ++entry_->paths;
 }
 
-WebrtcPath::~WebrtcPath() { --entry_->paths; }
+WebrtcPath::~WebrtcPath() {
+  --entry_->paths;
+  if (!listed_) return;
+  if (refusals_ >= kRefusalsBeforeEnd)
+    listed_->over(Errc::Reset);
+  else if (context_.buffers.loop().now() - checked_ > WebrtcDirectory::kSilence)
+    listed_->over(Errc::Timeout);
+  entry_->client->listed = false;  // another path takes over
+}
 
 Result<void> WebrtcPath::open() {
   const auto& media = entry_->session.media;
@@ -105,7 +124,7 @@ bool WebrtcPath::take(ByteView packet) {
     relay(packet);  // an answer to the origin, which knows what it asked
     return true;
   }
-  if (entry_->session.password_of(message->username) == nullptr) return false;
+  if (entry_->session.check_of(message->username) == nullptr) return false;
   if (is_check_of(entry_->session, packet, *message))
     take_check(packet);
   else
@@ -117,14 +136,68 @@ void WebrtcPath::take_check(ByteView packet) {
   checked_ = context_.buffers.loop().now();
   goodbye_.reset();
   entry_->hear(checked_);
+  list_client();
   if (!heard_origin_ && unanswered_++ >= kChecksBeforeNext) try_next_address();
+  if (!heard_origin_ && checked_ - begun_ > kMediaPatience) tell_silent();
   relay(packet);
+}
+
+void WebrtcPath::list_client() {
+  if (listed_ || entry_->client->listed.exchange(true)) return;
+  const WebrtcSession& session = entry_->session;
+  listed_.emplace(
+      SessionFacts{.kind = session.publishes ? SessionKind::Publish : SessionKind::Play,
+                   .protocol = "webrtc",
+                   .stream = session.stream,
+                   .peer = client_,
+                   .upstream = session.upstream,
+                   .request_id = session.id},
+      [client = entry_->client] {
+        return Traffic{.received = client->received, .sent = client->sent};
+      },
+      [this] {
+        auto ended = context_.directory.end(entry_->session.id);
+        context_.buffers.loop().spawn(std::move(ended));
+        listed_.reset();
+      });
+}
+
+void WebrtcPath::introduce() {
+  const auto& check = entry_->session.checks.front();
+  introduction_ = random_transaction();
+  introduced_ = context_.buffers.loop().now();
+  const auto packet = stun::write({.username = check.username,
+                                   .password = check.password,
+                                   .transaction = *introduction_,
+                                   .nominates = true});
+  origin_->send(packet);
+}
+
+// Another path of the session may be the one that the two ends have chosen.
+void WebrtcPath::tell_silent() {
+  if (std::exchange(told_silent_, true) || entry_->answered) return;
+  const WebrtcSession& session = entry_->session;
+  log::warn("an origin took a WebRTC session and is silent",
+            {{"stream", session.stream}, {"upstream", session.upstream}});
+  context_.routing.failed(session.stream, session.upstream, Errc::Timeout, Stage::Media);
+}
+
+void WebrtcPath::hear_origin() {
+  heard_origin_ = true;
+  if (!entry_->answered.exchange(true)) context_.routing.served(entry_->session.upstream);
+}
+
+bool WebrtcPath::is_answer_to_us(ByteView packet) const {
+  return introduction_ && stun::is_stun(packet) && stun::transaction_of(packet) == *introduction_;
 }
 
 void WebrtcPath::relay(ByteView packet) {
   context_.tallies.packets_to_origins.add();
   context_.tallies.bytes_to_origins.add(packet.size());
-  if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
+  entry_->client->received.fetch_add(packet.size(), std::memory_order_relaxed);
+  const auto now = context_.buffers.loop().now();
+  if (is_goodbye(packet)) goodbye_ = now;
+  if (introduction_ && !heard_origin_ && now - introduced_ > kIntroduceAgain) introduce();
   origin_->send(packet);
 }
 
@@ -144,11 +217,17 @@ void WebrtcPath::use_socket(int fd) {
 }
 
 void WebrtcPath::received(const UdpPeer&, std::span<std::uint8_t> packet) {
-  heard_origin_ = true;
+  if (!heard_origin_) hear_origin();
   refusals_ = 0;
+  if (is_answer_to_us(packet)) return introduction_.reset();
   context_.tallies.packets_to_clients.add();
   context_.tallies.bytes_to_clients.add(packet.size());
+  entry_->client->sent.fetch_add(packet.size(), std::memory_order_relaxed);
   if (is_goodbye(packet)) goodbye_ = context_.buffers.loop().now();
+  if (!media_began_ && listed_ && is_rtp(packet)) {
+    media_began_ = true;
+    listed_->media_began();
+  }
   deliver(packet);
 }
 

@@ -18,6 +18,7 @@
 #include <memory>
 
 #include "common/io/udp_socket.h"
+#include "common/live_session.h"
 #include "common/metrics.h"
 #include "common/wire/stun.h"
 #include "proxy/routing.h"
@@ -49,10 +50,11 @@ class WebrtcPath : private UdpHandler {
   struct Context {
     UdpBuffers& buffers;
     Routing& routing;
+    WebrtcDirectory& directory;
     WebrtcTallies& tallies;
   };
 
-  WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket);
+  WebrtcPath(Context context, WebrtcEntryPtr entry, std::shared_ptr<void> ticket, Address client);
   virtual ~WebrtcPath();
   WebrtcPath(const WebrtcPath&) = delete;
   WebrtcPath& operator=(const WebrtcPath&) = delete;
@@ -69,6 +71,8 @@ class WebrtcPath : private UdpHandler {
   bool take(ByteView packet);
   // A check that is_check_of() the entry's session.
   void take_check(ByteView packet);
+  // Makes the origin use this path, without waiting for the client's next check.
+  void introduce();
 
   // Silent, ended, given up by the origin, or without a check after a DTLS close.
   bool over(Clock::time_point now) const;
@@ -82,19 +86,30 @@ class WebrtcPath : private UdpHandler {
  private:
   void received(const UdpPeer& from, std::span<std::uint8_t> packet) override;
   void refused() override;
+  void hear_origin();
+  void tell_silent();
+  bool is_answer_to_us(ByteView packet) const;
   void relay(ByteView packet);
+  void list_client();
   void try_next_address();
   void use_socket(int fd);
 
   Context context_;
   WebrtcEntryPtr entry_;
   std::shared_ptr<void> ticket_;
+  const Address client_;
+  std::optional<LiveSession> listed_;  // when no other path of the session was
   RouteUse use_;
   std::unique_ptr<UdpSocket> origin_;
   std::size_t address_ = 0;  // of session.media
   int unanswered_ = 0;       // checks, until the origin's first packet
   bool heard_origin_ = false;
+  bool told_silent_ = false;
+  bool media_began_ = false;
+  std::optional<stun::Transaction> introduction_;  // the last of ours, until the origin is heard
+  Clock::time_point introduced_{};
   int refusals_ = 0;  // in a row
+  Clock::time_point begun_;
   Clock::time_point checked_;
   std::optional<Clock::time_point> goodbye_;  // since the last check
 };

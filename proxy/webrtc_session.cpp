@@ -33,7 +33,10 @@ Result<void> take(WebrtcSession& session, std::string_view line) {
   } else if (field == "check") {
     if (session.checks.size() == WebrtcSession::kMaxChecks) return fail(Errc::Limit, "many checks");
     const std::string_view username = cut(line, ' ');
-    session.checks.push_back({std::string(username), std::string(line)});
+    const std::string_view password = cut(line, ' ');
+    session.checks.push_back({std::string(username), std::string(password), std::string(line)});
+  } else if (field == "publishes") {
+    session.publishes = line == "yes";
   } else if (field == "media") {
     if (session.media.size() == WebrtcSession::kMaxMedia)
       return fail(Errc::Limit, "many addresses");
@@ -48,9 +51,9 @@ Result<void> take(WebrtcSession& session, std::string_view line) {
 
 }  // namespace
 
-const std::string* WebrtcSession::password_of(std::string_view username) const {
+const WebrtcSession::Check* WebrtcSession::check_of(std::string_view username) const {
   const auto found = std::ranges::find(checks, username, &Check::username);
-  return found == checks.end() ? nullptr : &found->password;
+  return found == checks.end() ? nullptr : &*found;
 }
 
 std::vector<WebrtcSession::Check> checks_of(const std::vector<sdp::Credentials>& origin,
@@ -61,7 +64,8 @@ std::vector<WebrtcSession::Check> checks_of(const std::vector<sdp::Credentials>&
     if (checks.size() == WebrtcSession::kMaxChecks) return;
     WebrtcSession::Check check{
         .username = fmt::format("{}:{}", origin[of_origin].ufrag, client[of_client].ufrag),
-        .password = origin[of_origin].password};
+        .password = origin[of_origin].password,
+        .client_password = client[of_client].password};
     if (std::ranges::find(checks, check) == checks.end()) checks.push_back(std::move(check));
   };
   for (std::size_t i = 0; i < std::max(origin.size(), client.size()); ++i) {
@@ -75,8 +79,10 @@ std::vector<WebrtcSession::Check> checks_of(const std::vector<sdp::Credentials>&
 std::string encode(const WebrtcSession& session) {
   std::string text = fmt::format("{}\nid {}\nstream {}\nupstream {}\n", kVersion, session.id,
                                  session.stream, session.upstream);
+  if (session.publishes) text += "publishes yes\n";
   for (const auto& check : session.checks)
-    text += fmt::format("check {} {}\n", check.username, check.password);
+    text += fmt::format("check {} {}{}{}\n", check.username, check.password,
+                        check.client_password.empty() ? "" : " ", check.client_password);
   for (const Address& address : session.media) text += fmt::format("media {}\n", address.text());
   return text;
 }

@@ -4,7 +4,8 @@
 //
 // The client's STUN requests carry the USERNAME "origin's ufrag:client's ufrag" and are signed with
 // the origin's password (RFC 8445 7.2.2). Descriptions may give each media section its own, so a
-// session has several.
+// session has several. The origin's own requests to the client carry the two names the other way
+// round, and are signed with the client's password.
 //
 // Threading: values. Bounds: kMaxChecks names, kMaxMedia addresses, and decode() reads no more.
 #pragma once
@@ -25,17 +26,19 @@ struct WebrtcSession {
   struct Check {
     std::string username;
     std::string password;
+    std::string client_password = {};  // empty: not known
     friend bool operator==(const Check&, const Check&) = default;
   };
 
   std::string id;
   std::string stream;          // its key
   std::string upstream;        // id
+  bool publishes = false;      // the client does
   std::vector<Check> checks;   // at least one
   std::vector<Address> media;  // of the origin, in the order to try them; at least one
 
   // Null when the name is none of this session's. REQUIRES: the session outlives it.
-  const std::string* password_of(std::string_view username) const;
+  const Check* check_of(std::string_view username) const;
 };
 
 // The names under which an answer's and an offer's sections meet: section by section, and all of

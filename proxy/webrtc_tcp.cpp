@@ -12,7 +12,8 @@ constexpr milliseconds kStall{10'000};
 class WebrtcTcp::Path final : public WebrtcPath {
  public:
   Path(Context context, WebrtcEntryPtr entry, WebrtcTcp& connection)
-      : WebrtcPath(context, std::move(entry), nullptr), connection_(connection) {}
+      : WebrtcPath(context, std::move(entry), nullptr, connection.client_->peer()),
+        connection_(connection) {}
 
  private:
   void deliver(ByteView packet) override {

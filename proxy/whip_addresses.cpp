@@ -27,7 +27,8 @@ void add(std::vector<Address>& known, const Address& address, std::size_t most) 
 Task<std::vector<sdp::Candidate>> own_candidates(Resolver& resolver, const WhipOptions& options,
                                                  Address reached, Deadline deadline) {
   std::vector<Address> addresses;
-  for (const Endpoint& endpoint : options.candidates) {
+  const auto candidates = options.candidates;  // they may change meanwhile
+  for (const Endpoint& endpoint : candidates) {
     const std::uint16_t port = endpoint.port != 0 ? endpoint.port : options.media_port;
     auto found = co_await resolver.resolve(endpoint.host, port, deadline);
     if (!found) continue;

@@ -133,6 +133,7 @@ http::Parsed<void> WhipExchange::prepare_offer(std::string_view sdp) {
   if (whip_.body != WhipRequest::Body::Fragment && ice->credentials.empty())
     return http::refuse(400, Errc::Protocol, "no ICE credentials in the offer");
   client_ice_ = std::move(ice->credentials);
+  publishes_ = !ice->receives;
   offer_ = sdp;
   return {};
 }
@@ -238,14 +239,21 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
   WebrtcSession session{.id = session_,
                         .stream = key_,
                         .upstream = upstream_->id,
+                        .publishes = whip_.publishes.value_or(publishes_),
                         .checks = checks_of(ice->credentials, client_ice_),
                         .media = {}};
+  std::optional<WebrtcSession> known;
+  if (request_.method != "POST") known = co_await context_.directory.session(session_);
+  if (known) {
+    session.stream = known->stream;  // a session's URL says nothing about it
+    session.publishes = known->publishes;
+  }
   const Deadline deadline = context_.loop.in(context_.options.dial.connect_timeout);
   session.media = co_await media_addresses(context_.resolver, *upstream_, *ice, deadline);
-  if (session.media.empty()) session.media = context_.directory.media_of(session_);
+  if (session.media.empty() && known) session.media = std::move(known->media);
   if (!session.checks.empty() && !session.media.empty() && !session_.empty()) {
-    auto known = co_await context_.directory.announce(context_.loop, std::move(session));
-    if (!known) co_return std::unexpected(refusal_of(known.error(), 503));
+    auto told = co_await context_.directory.announce(context_.loop, std::move(session));
+    if (!told) co_return std::unexpected(refusal_of(told.error(), 503));
   } else if (request_.method == "POST") {
     co_return http::refuse(502, Errc::Protocol, "an answer without ICE credentials or addresses");
   }
@@ -271,6 +279,21 @@ Task<bool> WhipExchange::send(std::string bytes) {
   const bool keep = sent && keeps_alive_ && client_.body().ended();
   if (!keep) co_await client_.close_gently();
   co_return keep;
+}
+
+Task<Signalled> serve_signalling(WhipExchange::Context context, http::ServerConnection& client,
+                                 http::Request& request) {
+  auto whip = whip_request(request);
+  if (!whip) {
+    auto told = co_await client.respond(
+        problem_response(whip.error().status, whip.error().text, "", false));
+    if (told) co_await client.close_gently();
+    co_return Signalled::Closed;
+  }
+  if (!*whip) co_return Signalled::NotTaken;
+  WhipExchange exchange(context, client, std::move(request), std::move(**whip));
+  auto goes_on = co_await exchange.run();
+  co_return goes_on ? Signalled::On : Signalled::Closed;
 }
 
 }  // namespace weir

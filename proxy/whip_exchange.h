@@ -68,9 +68,17 @@ class WhipExchange {
   std::string offer_;    // as it came: rewritten for each origin
   std::string body_;
   std::vector<sdp::Credentials> client_ice_;
+  bool publishes_ = true;  // as the offer says
 
   std::unique_ptr<http::ClientConnection> origin_;
   UpstreamPtr upstream_;
 };
+
+// What became of a request and its connection.
+enum class Signalled : std::uint8_t { NotTaken, On, Closed };
+
+// Serves a request that is WebRTC signalling, and leaves any other as it is.
+Task<Signalled> serve_signalling(WhipExchange::Context context, http::ServerConnection& client,
+                                 http::Request& request);
 
 }  // namespace weir

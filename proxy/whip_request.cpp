@@ -42,24 +42,25 @@ enum class Form { None, Arguments, Json, Path };
 struct Named {
   Form form = Form::None;
   std::string_view path;  // of the stream, with Form::Path
+  std::optional<bool> publishes{};
 };
 
 Named form_of(const http::Target& target) {
   const std::string_view path = without_end_slash(target.path);
   for (const std::string_view name : {"/rtc/v1/whip", "/rtc/v1/whep", "/rtc/v1/whip-play"})
-    if (path == name) return {Form::Arguments, {}};
+    if (path == name) return {Form::Arguments, {}, path.ends_with("whip")};
   for (const std::string_view name : {"/rtc/v1/publish", "/rtc/v1/play"})
-    if (path == name) return {Form::Json, {}};
+    if (path == name) return {Form::Json, {}, path.ends_with("publish")};
   for (const std::string_view name : {"/whip", "/whep"}) {
     if (path.ends_with(name) && path.size() > name.size())
-      return {Form::Path, path.substr(0, path.size() - name.size())};
+      return {Form::Path, path.substr(0, path.size() - name.size()), name == "/whip"};
     if (path.starts_with(name) && path.substr(name.size()).starts_with('/'))
-      return {Form::Path, path.substr(name.size())};
+      return {Form::Path, path.substr(name.size()), name == "/whip"};
   }
   const std::string_view direction = argument(target.query, "direction");
-  if (direction == "whip" || direction == "whep") return {Form::Path, path};
-  if (!argument(target.query, kSessionArgument).empty()) return {Form::Path, path};
-  return {Form::None, path};
+  if (direction == "whip" || direction == "whep") return {Form::Path, path, direction == "whip"};
+  if (!argument(target.query, kSessionArgument).empty()) return {.form = Form::Path, .path = path};
+  return {.form = Form::None, .path = path};
 }
 
 std::string stream_target(const Named& named, std::string_view query) {
@@ -82,7 +83,10 @@ http::Parsed<std::optional<WhipRequest>> whip_request(const http::Request& reque
     named.form = Form::Path;
   if (named.form == Form::None || (!post && !patch && !other)) return std::nullopt;
 
-  WhipRequest whip{.stream_target = stream_target(named, target.query)};
+  // A browser that asks whether it may has no stream to name; any origin can tell it.
+  if (named.form == Form::Json && !post) named = {.form = Form::Path, .path = target.path};
+  WhipRequest whip{.stream_target = stream_target(named, target.query),
+                   .publishes = named.publishes};
   const auto wants = [&](std::string_view wanted, WhipRequest::Body body) {
     whip.body = body;
     return http::same_ignoring_case(type, wanted);

@@ -32,6 +32,7 @@ struct WhipRequest {
 
   Body body = Body::None;
   std::string stream_target;  // names the stream as a path would; empty: it stands in the body
+  std::optional<bool> publishes{};  // as the URL says, if it does
 };
 
 // Nothing when `request` is none. Refusals: 415 for a body of another type than its method wants.

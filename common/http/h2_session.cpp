@@ -149,13 +149,13 @@ struct H2Session::Callbacks {
 };
 
 H2Session::H2Session(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket, Serve serve,
-                     H2Options options)
+                     milliseconds stall)
     : loop_(client->loop()),
       peer_(client->peer()),
       wire_(client->release()),
       ticket_(std::move(ticket)),
       serve_(std::move(serve)),
-      options_(options),
+      stall_(stall),
       session_(Callbacks::session_for(*this)),
       trifled_(loop_.now()),
       progress_(loop_.now()),
@@ -373,8 +373,8 @@ void H2Session::expired() {
   if (over_) return;
   const auto silent = loop_.now() - progress_;
   const bool stuck = wire_.transport->holds() || !staged_.empty();
-  if (stuck && silent >= options_.stall) return end({Errc::Timeout, "client took nothing"});
-  if (streams_.empty() && silent >= options_.idle)
+  if (stuck && silent >= stall_) return end({Errc::Timeout, "client took nothing"});
+  if (streams_.empty() && silent >= kIdle)
     say_goodbye(NGHTTP2_NO_ERROR, {Errc::Closed, "nothing was asked for"});
   const Sessions* all = Sessions::current();
   if (all != nullptr && all->draining() && streams_.empty())
@@ -398,9 +398,9 @@ void H2Session::end(Error why) {
 }
 
 Task<void> serve_http2(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket, Serve serve,
-                       H2Options options) {
+                       milliseconds stall) {
   const std::string peer = client->peer().text();
-  H2Session session(std::move(client), std::move(ticket), std::move(serve), options);
+  H2Session session(std::move(client), std::move(ticket), std::move(serve), stall);
   const Error why = co_await session.run();
   log::debug("HTTP/2 connection ended",
              {{"peer", peer}, {"reason", name(why.code)}, {"error", why.text}});

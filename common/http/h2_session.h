@@ -15,7 +15,7 @@
 // streams until its server has noticed, so resets gain nothing.
 //
 // Threading: one loop's. Bounds: kMostStreams, each with the buffers of H2Stream; kBatch; a
-// connection without streams ends after `idle`, one that takes nothing after `stall`.
+// connection without streams ends after kIdle, one that takes nothing after `stall`.
 #pragma once
 
 #include <functional>
@@ -32,20 +32,16 @@ struct nghttp2_session;
 
 namespace weir::http {
 
-struct H2Options {
-  milliseconds idle{30'000};
-  milliseconds stall{10'000};
-};
-
 class H2Session final : private Watcher, private TurnEnd, private Timer, private H2Streams {
  public:
   static constexpr std::size_t kMostStreams = 128;
   static constexpr std::size_t kBatch = 64 * 1024;
+  static constexpr milliseconds kIdle{30'000};
   static constexpr double kTrifles = 200;
   static constexpr double kTriflesPerSecond = 20;
 
   H2Session(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket, Serve serve,
-            H2Options options);
+            milliseconds stall);
   ~H2Session();
 
   // Until the connection has ended, and why.
@@ -82,7 +78,7 @@ class H2Session final : private Watcher, private TurnEnd, private Timer, private
   Socket::Released wire_;
   const std::shared_ptr<void> ticket_;
   const Serve serve_;
-  const H2Options options_;
+  const milliseconds stall_;
   nghttp2_session* session_ = nullptr;
   std::map<std::int32_t, std::unique_ptr<H2Stream>> streams_;
   std::vector<std::int32_t> born_;                                         // to be served
@@ -103,6 +99,6 @@ class H2Session final : private Watcher, private TurnEnd, private Timer, private
 
 // Serves one client that has chosen "h2".
 Task<void> serve_http2(std::unique_ptr<Socket> client, std::shared_ptr<void> ticket, Serve serve,
-                       H2Options options = {});
+                       milliseconds stall);
 
 }  // namespace weir::http

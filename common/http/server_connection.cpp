@@ -21,12 +21,34 @@ std::string_view protocol_of(std::string_view extension) {
 
 ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times,
                                    const Limits& limits)
-    : Connection(std::move(socket)), times_(times), reader_(limits) {
-  session_.emplace(SessionFacts{.protocol = "http", .peer = this->socket().peer()}, this->socket());
-  session_->set_idle(true);
+    : Connection(std::move(socket)),
+      times_(times),
+      reader_(limits),
+      record_(Sessions::current() != nullptr ? Sessions::current()->witness() : nullptr,
+              this->socket()),
+      asked_(loop().now()) {
+  session_.emplace(
+      SessionFacts{.protocol = "http", .peer = this->socket().peer(), .connection = true},
+      this->socket());
+}
+
+ServerConnection::~ServerConnection() { end_record(); }
+
+void ServerConnection::answered(int status) {
+  if (session_ && status < 400) session_->begin();
+  record_.answered(status);
+}
+
+void ServerConnection::end_record() {
+  if (!record_.open()) return;
+  if (session_) return record_.end(session_->facts(), session_->id(), session_->ended());
+  const SessionFacts unlisted{.protocol = "http", .peer = socket().peer(), .connection = true};
+  record_.end(unlisted, {}, std::nullopt);
 }
 
 void ServerConnection::note(Request& request) {
+  asked_ = loop().now();
+  record_.begin(request, asked_);
   const Sessions* all = Sessions::current();
   if (all == nullptr || !session_) return;
   session_->set_idle(false);
@@ -44,10 +66,13 @@ void ServerConnection::note(Request& request) {
 }
 
 Task<Parsed<Request>> ServerConnection::read_request() {
+  end_record();
   if (!body().ended()) co_return refuse(0, Errc::Closed, "the last request's body was not read");
   Deadline deadline = loop().in(times_.head);
-  if (session_) session_->set_idle(unread().empty());
-  if (!std::exchange(first_, false) && unread().empty()) {
+  // Whoever has just connected has not been answered yet: that is no idle connection.
+  const bool between = !std::exchange(first_, false) && unread().empty();
+  if (session_) session_->set_idle(between);
+  if (between) {
     auto came = co_await receive(loop().in(times_.idle));
     if (!came) co_return refuse(0, came.error().code, came.error().text);
     deadline = loop().in(times_.head);
@@ -61,12 +86,16 @@ Task<Parsed<Request>> ServerConnection::read_request() {
 }
 
 Task<Result<void>> ServerConnection::respond(std::string bytes) {
+  if (const int status = final_status(bytes); status != 0) answered(status);
   auto sent = co_await write(std::move(bytes), loop().in(times_.write));
+  if (!sent) failed(sent.error().code);
   co_return sent;
 }
 
 Task<void> ServerConnection::refuse_with(Refusal why) {
   if (why.status == 0) co_return;
+  if (!record_.open()) record_.begin_without_one(loop().now());
+  failed(why.code);
   const std::string text = why.text + '\n';
   const Headers close{{"Connection", "close"}};
   auto sent = co_await respond(simple_response(why.status, "text/plain", text, close));
@@ -74,6 +103,7 @@ Task<void> ServerConnection::refuse_with(Refusal why) {
 }
 
 Task<void> ServerConnection::close_gently() {
+  end_record();
   socket().shut_down_writes();
   const Deadline deadline = loop().in(kLinger);
   while (!gone() && loop().now() < deadline) {

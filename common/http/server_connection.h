@@ -6,7 +6,8 @@
 //     if (!request) { co_await client.refuse_with(request.error()); co_return; }
 //     auto sent = co_await client.respond(simple_response(200, "text/plain", "hello"));
 //
-// It is in the list of live sessions, with the stream whose playlist or live pipe was asked for last.
+// It is in the list of live sessions, with the stream whose playlist or live pipe was asked for last,
+// and the loop's witness hears of each request when it is over.
 // While the node goes away each answer is the connection's last one.
 //
 // Threading and bounds: Connection's. Requests that are sent ahead wait in the kernel.
@@ -15,6 +16,7 @@
 #include <optional>
 
 #include "common/http/connection.h"
+#include "common/http/request_record.h"
 #include "common/live_session.h"
 
 namespace weir::http {
@@ -29,18 +31,32 @@ class ServerConnection final : public Connection {
  public:
   explicit ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times = {},
                             const Limits& limits = {});
+  ~ServerConnection();
 
   // The body, if any, is for the caller to read; unless it did, no further request is given. A
   // refusal with status 0 is the ordinary end of a connection, or of its peer: there is nothing to
   // answer.
   Task<Parsed<Request>> read_request();
 
-  // Null once the socket has been taken.
+  // Null once it is in no list any more, or the socket has been taken.
   LiveSession* session() { return session_ ? &*session_ : nullptr; }
+  // For connections that are no clients of any stream.
+  void unlist() { session_.reset(); }
+  // What is served from here on is told of by whoever takes it.
   std::unique_ptr<Socket> take_socket() {
+    record_.drop();
     session_.reset();
     return Connection::take_socket();
   }
+
+  // For the record: what the present request is answered with, past respond(), and why the answer
+  // did not reach its end.
+  void answered(int status);
+  void failed(Errc why) { record_.failed(why); }
+  // Nobody is told of the present request.
+  void forget_request() { record_.drop(); }
+  // When the present request came.
+  Clock::time_point asked() const { return asked_; }
 
   Task<Result<void>> respond(std::string bytes);
   // Answers with the refusal's status, if it has one, and ends the connection.
@@ -51,10 +67,13 @@ class ServerConnection final : public Connection {
 
  private:
   void note(Request& request);
+  void end_record();
 
   ServerTimes times_;
   RequestReader reader_;
   std::optional<LiveSession> session_;
+  RequestRecord record_;
+  Clock::time_point asked_;
   bool first_ = true;
 };
 

@@ -227,6 +227,7 @@ Task<bool> StaticFiles::serve(ServerConnection& client, Request request, StaticF
   write(answer.head, head);
   auto sent = co_await client.respond(std::move(head));
   if (sent) sent = co_await send(client.socket(), std::move(file), answer.extent);
+  if (!sent) client.failed(sent.error().code);
   if (sent && !keep) co_await client.close_gently();
   co_return sent&& keep;
 }

@@ -200,6 +200,23 @@ Task<Result<std::size_t>> Socket::read(std::span<std::uint8_t> into, Deadline de
   }
 }
 
+Task<Result<std::size_t>> Socket::peek(std::span<std::uint8_t> into, std::size_t seen,
+                                       Deadline deadline) {
+  if (seen >= into.size()) co_return fail(Errc::Limit, "too much to look at");
+  while (fd_ >= 0) {
+    const ssize_t got = ::recv(fd_, into.data(), into.size(), MSG_PEEK);
+    if (got == 0) co_return fail(Errc::Closed, "peer closed");
+    if (got < 0 && errno != EAGAIN && errno != EINTR) co_return std::unexpected(broken(errno));
+    if (got > 0 && static_cast<std::size_t>(got) > seen) co_return static_cast<std::size_t>(got);
+    // The end may be in already, behind bytes that were seen: no event would tell of it again.
+    if (got > 0 && hung_up_) co_return fail(Errc::Closed, "peer closed");
+    readable_ = false;
+    auto ready = co_await readable(deadline);
+    if (!ready) co_return std::unexpected(ready.error());
+  }
+  co_return fail(Errc::Cancelled, "socket closed");
+}
+
 Task<Result<void>> Socket::write(ByteView bytes, Deadline deadline) {
   while (!bytes.empty()) {
     const iovec piece{.iov_base = const_cast<std::uint8_t*>(bytes.data()), .iov_len = bytes.size()};

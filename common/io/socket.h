@@ -43,11 +43,16 @@ class Socket final : private Watcher {
   Loop& loop() const { return loop_; }
   int fd() const { return fd_; }
   const Address& peer() const { return peer_; }
+  // Who is behind a connection that somebody made for them.
+  void set_peer(const Address& peer) { peer_ = peer; }
   bool is_open() const { return fd_ >= 0; }
 
   // Bytes received, at least one. Errors: Closed at the peer's end of stream, Reset, Timeout,
   // Cancelled.
   Task<Result<std::size_t>> read(std::span<std::uint8_t> into, Deadline deadline);
+  // What has come, without taking it: waits until it is more than `seen` bytes. Errors as above;
+  // Limit when `into` is full of them.
+  Task<Result<std::size_t>> peek(std::span<std::uint8_t> into, std::size_t seen, Deadline deadline);
   // All of `bytes`, which must live until then. Errors: Reset, Timeout (some may have been sent),
   // Cancelled.
   Task<Result<void>> write(ByteView bytes, Deadline deadline);

@@ -87,7 +87,6 @@ int choose_application(SSL* session, const unsigned char** chosen, unsigned char
 
 }  // namespace
 
-// What one reading of the files gave.
 struct TlsServer::Shelf {
   std::vector<TlsContext> contexts;           // the first is for whom nothing else fits
   std::map<std::string, std::size_t> places;  // by name; patterns with their star
@@ -138,23 +137,7 @@ Result<std::vector<CertificateFiles>> find_certificates(std::string_view text) {
   return found;
 }
 
-Result<std::shared_ptr<TlsServer>> TlsServer::open(const std::string& certificates) {
-  std::shared_ptr<TlsServer> server(new TlsServer);
-  auto read = server->reload(certificates);
-  if (!read) return std::unexpected(read.error());
-  return server;
-}
-
-Result<void> TlsServer::reload() {
-  std::string certificates;
-  {
-    const std::lock_guard lock(mutex_);
-    certificates = certificates_;
-  }
-  return reload(certificates);
-}
-
-Result<void> TlsServer::reload(const std::string& certificates) {
+Result<std::shared_ptr<const TlsServer::Shelf>> TlsServer::read(const std::string& certificates) {
   auto found = find_certificates(certificates);
   if (!found) return std::unexpected(found.error());
   auto shelf = std::make_shared<Shelf>();
@@ -173,10 +156,12 @@ Result<void> TlsServer::reload(const std::string& certificates) {
   SSL_CTX* first = shelf->contexts.front().raw().get();
   SSL_CTX_set_tlsext_servername_callback(first, Shelf::choose);
   SSL_CTX_set_tlsext_servername_arg(first, shelf.get());
+  return shelf;
+}
+
+void TlsServer::show(std::shared_ptr<const Shelf> shelf) {
   const std::lock_guard lock(mutex_);
-  certificates_ = certificates;
-  shelf_ = std::move(shelf);
-  return {};
+  shelf_.swap(shelf);
 }
 
 std::shared_ptr<const TlsServer::Shelf> TlsServer::shelf() const {

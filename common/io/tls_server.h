@@ -5,8 +5,7 @@
 //
 // A certificate is for the names in its subjectAltName, `*.` standing for one label; who asks for
 // another name, or for none, gets the first. They can be read again while the node runs: handshakes
-// that begin afterwards see the new ones, and when something is wrong with a file the old ones stay,
-// all of them.
+// that begin once they are shown see the new ones. Tickets stay good.
 //
 // Threading: any. Bounds: kMostCertificates.
 #pragma once
@@ -25,26 +24,29 @@ class TlsServer {
  public:
   static constexpr std::size_t kMostCertificates = 1000;
 
+  // What one reading of the files gave.
+  struct Shelf;
+
+  // Shows nothing yet.
+  TlsServer() = default;
+  TlsServer(const TlsServer&) = delete;
+  TlsServer& operator=(const TlsServer&) = delete;
+
   // `certificates` as in the option tls.certificates. Errors: System, with the file's name.
-  static Result<std::shared_ptr<TlsServer>> open(const std::string& certificates);
+  Result<std::shared_ptr<const Shelf>> read(const std::string& certificates);
+  // In place of what it has shown. REQUIRES: read by this one.
+  void show(std::shared_ptr<const Shelf> shelf);
 
-  // Reads them again, from other places when these are given. Errors: as open().
-  Result<void> reload();
-  Result<void> reload(const std::string& certificates);
-
-  // Of the handshakes that begin at this time.
+  // Of the handshakes that begin at this time. REQUIRES: show() has been called.
   TlsContext context() const;
   // Makes the sessions of somebody else's context show what these do. `other` must not outlive this.
   void lend_to(ssl_ctx_st* other);
 
  private:
-  struct Shelf;
-  TlsServer() = default;
   std::shared_ptr<const Shelf> shelf() const;
 
   TicketKeys tickets_;
-  mutable std::mutex mutex_;  // for both below
-  std::string certificates_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const Shelf> shelf_;
 };
 

@@ -32,10 +32,12 @@ const UdpOffload& UdpOffload::probed() {
 
 UdpBuffers::UdpBuffers(Loop& loop)
     : loop_(loop),
+      pace_(loop),
       arena_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlots * kStride)),
       copies_(std::make_unique_for_overwrite<std::uint8_t[]>(kCopies)) {
   pieces_.reserve(kMaxPieces);
   runs_.reserve(kMaxPieces);
+  recent_.fill(kNone);
 }
 
 UdpBuffers::~UdpBuffers() { INVARIANT(waiting_.empty()); }
@@ -45,6 +47,7 @@ void UdpBuffers::flush() {
   waiting_.clear();
   pieces_.clear();
   runs_.clear();
+  recent_.fill(kNone);
   used_copies_ = 0;
 }
 

@@ -9,7 +9,8 @@
 //
 // A slot holds a whole run of packets that the kernel has joined (UDP GRO); sent on to one peer, that
 // run leaves as one message that the kernel cuts again (UDP GSO). Runs are made of packets that came
-// one by one, too, as long as they go to the same peer and have the same size.
+// one by one, too, as long as they go to the same peer and have the same size; packets to other peers
+// may come between. What goes to one peer stays in order.
 //
 // Threading: one loop's; it outlives its sockets.
 // Bounds: kSlots runs, kMaxPieces packets and kCopies bytes wait at most; then they are sent first.
@@ -17,13 +18,14 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "common/bytes.h"
-#include "common/io/loop.h"
+#include "common/io/udp_pace.h"
 #include "common/io/udp_peer.h"
 
 namespace weir {
@@ -53,10 +55,13 @@ class UdpBuffers final : private TurnEnd {
   Loop& loop() const { return loop_; }
   // Sends all that waits.
   void flush();
+  // For how long packets wait for company now; see udp_pace.h.
+  std::chrono::microseconds window() const { return pace_.window(); }
 
  private:
   friend class UdpSocket;
   static constexpr std::uint16_t kNone = 0xffff;
+  static constexpr std::size_t kRecent = 128;
   // Not a multiple of the page size, so that the first lines of all slots do not share cache sets.
   static constexpr std::size_t kStride = 64 * 1024 + 2112;
 
@@ -66,6 +71,7 @@ class UdpBuffers final : private TurnEnd {
   };
   // One message to the kernel: packets of one size, but for a shorter last one.
   struct Run {
+    const UdpSocket* from;
     UdpPeer to;
     std::uint16_t first_piece;
     std::uint16_t last_piece;
@@ -82,6 +88,10 @@ class UdpBuffers final : private TurnEnd {
   bool in_slots(const std::uint8_t* at) const {
     return at >= arena_.get() && at < arena_.get() + kSlots * kStride;
   }
+  // Where the newest run to that peer is remembered, until another that falls there replaces it.
+  std::uint16_t& recent_of(const UdpPeer& to) {
+    return recent_[AddressHash()(to.address) % kRecent];
+  }
   // How many slots from used_slots_ on may be received into; at least one.
   std::size_t free_slots();
   // Bytes that live until the next flush.
@@ -89,12 +99,14 @@ class UdpBuffers final : private TurnEnd {
   void turn_ended() override;
 
   Loop& loop_;
+  UdpPace pace_;
   std::unique_ptr<std::uint8_t[]> arena_;
   std::unique_ptr<std::uint8_t[]> copies_;
   std::size_t used_slots_ = 0;
   std::size_t used_copies_ = 0;
   std::vector<Piece> pieces_;
   std::vector<Run> runs_;
+  std::array<std::uint16_t, kRecent> recent_;
   std::vector<UdpSocket*> waiting_;  // with runs to send
   std::vector<UdpSocket*> refused_;  // to be told so
 };

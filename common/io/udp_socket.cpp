@@ -23,11 +23,16 @@ Result<int> failed(int fd, const std::string& what) {
   return fail(code, what + ": " + why);
 }
 
-void set_udp_options(int fd) {
+// Past net.core.rmem_max where we may (CAP_NET_ADMIN), up to it elsewhere.
+void set_buffer(int fd, int force, int option, int size) {
+  if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)) != 0)
+    setsockopt(fd, SOL_SOCKET, option, &size, sizeof(size));
+}
+
+void set_udp_options(int fd, int buffer) {
   const int on = 1;
-  const int size = UdpSocket::kBuffer;
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, buffer);
+  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, buffer);
   if (UdpOffload::probed().coalescing) setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 }
 
@@ -43,7 +48,7 @@ Result<int> UdpSocket::open(const Address& at, Sharing sharing) {
   if (sharing == Sharing::Port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   if (v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   if (::bind(fd, at.raw(), at.length()) != 0) return failed(fd, what);
-  set_udp_options(fd);
+  set_udp_options(fd, kPortBuffer);
   if (v6)
     setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
   else
@@ -56,33 +61,40 @@ Result<int> UdpSocket::connect(const Address& to) {
   const int fd = ::socket(to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failed(fd, what);
   if (::connect(fd, to.raw(), to.length()) != 0) return failed(fd, what);
-  set_udp_options(fd);
+  set_udp_options(fd, kBuffer);
   return fd;
 }
 
 UdpSocket::UdpSocket(UdpBuffers& buffers, int fd, UdpHandler& handler)
     : buffers_(buffers), handler_(handler), fd_(fd), v6_(local().family() == AF_INET6) {
-  buffers_.loop().add(fd_, EPOLLIN, *this);
+  buffers_.pace_.add(fd_, EPOLLIN, *this);
 }
 
 UdpSocket::~UdpSocket() {
   *gone_ = true;
+  buffers_.recent_.fill(kNone);  // another socket may get this one's place in memory
   std::erase(buffers_.waiting_, this);
   std::erase(buffers_.refused_, this);
-  buffers_.loop().remove(fd_, *this);
+  buffers_.pace_.remove(fd_, *this);
   ::close(fd_);
 }
 
 void UdpSocket::on_ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) send_backlog();
-  if ((events & (EPOLLIN | EPOLLERR)) != 0) receive();
+  if (receives_ && (events & (EPOLLIN | EPOLLERR)) != 0) receive();
+}
+
+void UdpSocket::stop_receiving() {
+  receives_ = false;
+  buffers_.pace_.modify(fd_, backlog_.empty() ? 0U : std::uint32_t{EPOLLOUT}, *this);
 }
 
 void UdpSocket::receive() {
   buffers_.loop().at_turn_end(buffers_);
   const auto gone = gone_;
   for (int i = 0; i < kBatches; ++i)
-    if (!receive_batch(*gone)) break;
+    if (!receive_batch(*gone)) return;
+  buffers_.pace_.expect_more();
 }
 
 // Whether there may be more, for a socket that is still there.
@@ -112,6 +124,7 @@ bool UdpSocket::receive_batch(const bool& gone) {
   }
   const auto received = static_cast<std::size_t>(count);
   buffers_.used_slots_ += received;
+  buffers_.pace_.count(received);
   for (std::size_t i = 0; i < received; ++i) {
     msghdr& message = messages[i].msg_hdr;
     const auto arrived = udp::read_control(message);
@@ -137,13 +150,16 @@ void UdpSocket::send(const UdpPeer& to, ByteView packet) {
   if (buffers_.pieces_.size() == UdpBuffers::kMaxPieces) buffers_.flush();
   const ByteView bytes = buffers_.in_slots(packet.data()) ? packet : buffers_.keep(packet);
   buffers_.loop().at_turn_end(buffers_);
-  if (extend_run(to, bytes)) return;
+  if (extend_run(last_run_, to, bytes)) return;
+  std::uint16_t* recent = to.address.port() != 0 ? &buffers_.recent_of(to) : nullptr;
+  if (recent != nullptr && extend_run(*recent, to, bytes)) return;
 
   const auto piece = static_cast<std::uint16_t>(buffers_.pieces_.size());
   const auto run = static_cast<std::uint16_t>(buffers_.runs_.size());
   buffers_.pieces_.push_back(
       {.bytes = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()}, .next = kNone});
-  buffers_.runs_.push_back({.to = to,
+  buffers_.runs_.push_back({.from = this,
+                            .to = to,
                             .first_piece = piece,
                             .last_piece = piece,
                             .next = kNone,
@@ -158,12 +174,13 @@ void UdpSocket::send(const UdpPeer& to, ByteView packet) {
     buffers_.runs_[last_run_].next = run;
   }
   last_run_ = run;
+  if (recent != nullptr) *recent = run;
 }
 
-bool UdpSocket::extend_run(const UdpPeer& to, ByteView packet) {
-  if (last_run_ == kNone) return false;
-  UdpBuffers::Run& run = buffers_.runs_[last_run_];
-  const bool fits = !run.closed && packet.size() <= run.segment &&
+bool UdpSocket::extend_run(std::uint16_t at, const UdpPeer& to, ByteView packet) {
+  if (at == kNone) return false;
+  UdpBuffers::Run& run = buffers_.runs_[at];
+  const bool fits = run.from == this && !run.closed && packet.size() <= run.segment &&
                     run.packets < UdpBuffers::kMaxRunPackets &&
                     run.total + packet.size() <= UdpBuffers::kMaxRun;
   if (!fits || !same_address(run.to.address, to.address)) return false;
@@ -187,10 +204,19 @@ bool UdpSocket::extend_run(const UdpPeer& to, ByteView packet) {
 
 void UdpSocket::flush() {
   std::uint16_t run = first_run_;
+  if (run != kNone && send_alone(buffers_.runs_[run])) run = kNone;
   while (run != kNone)
     if (send_runs(run) == Sent::Blocked) break;
   if (run != kNone) keep_rest(run);
   first_run_ = last_run_ = kNone;
+}
+
+// As most sockets of one session do, a packet at a time: without what describes a batch.
+bool UdpSocket::send_alone(const UdpBuffers::Run& run) const {
+  const bool alone = run.next == kNone && run.packets == 1 && run.to.address.port() == 0;
+  if (!alone) return false;
+  const iovec& bytes = buffers_.pieces_[run.first_piece].bytes;
+  return ::send(fd_, bytes.iov_base, bytes.iov_len, 0) >= 0;
 }
 
 // Sends from `run` on and moves it to the first that was not sent.
@@ -287,7 +313,7 @@ void UdpSocket::queue(const UdpPeer& to, ByteView packet) {
     ++dropped_;
     return;
   }
-  if (backlog_.empty()) buffers_.loop().modify(fd_, EPOLLIN | EPOLLOUT, *this);
+  if (backlog_.empty()) buffers_.pace_.modify(fd_, interest() | EPOLLOUT, *this);
   backlog_.push_back({.to = to, .packet = ByteBuffer(packet.begin(), packet.end())});
   backlog_bytes_ += packet.size();
 }
@@ -302,7 +328,7 @@ void UdpSocket::send_backlog() {
     backlog_bytes_ -= next.packet.size();
     backlog_.pop_front();
   }
-  buffers_.loop().modify(fd_, EPOLLIN, *this);
+  buffers_.pace_.modify(fd_, interest(), *this);
 }
 
 void UdpSocket::report_refused() { handler_.refused(); }

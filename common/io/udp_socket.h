@@ -34,6 +34,9 @@ class UdpSocket final : private Watcher {
   static constexpr std::size_t kMaxBacklog = 256 * 1024;
   static constexpr int kBatches = 4;
   static constexpr std::size_t kBatch = 32;
+  // Of the kernel's, if it grants that much: a port is everybody's, so it has to outlast a pause of this
+  // process for all of them. 16 MiB are some 7,000 packets, for the kernel counts what they occupy.
+  static constexpr int kPortBuffer = 16 * 1024 * 1024;
   static constexpr int kBuffer = 4 * 1024 * 1024;
 
   // Binds; for an IPv6 wildcard address on IPv4 too. Errors: System, with the address in the text.
@@ -51,6 +54,9 @@ class UdpSocket final : private Watcher {
   int fd() const { return fd_; }
   Address local() const { return Address::of_socket(fd_); }
 
+  // From here on it only sends: another process reads the port.
+  void stop_receiving();
+
   // Leaves at the end of this turn. Bytes that were received in it are not copied.
   void send(const UdpPeer& to, ByteView packet);
   // To the peer of a connected socket.
@@ -67,10 +73,12 @@ class UdpSocket final : private Watcher {
   };
   enum class Sent { Done, Blocked };
 
+  std::uint32_t interest() const { return receives_ ? std::uint32_t{EPOLLIN} : 0U; }
   void on_ready(std::uint32_t events) override;
   void receive();
   bool receive_batch(const bool& gone);
   void flush();
+  bool send_alone(const UdpBuffers::Run& run) const;
   Sent send_runs(std::uint16_t& run);
   bool recover(std::uint16_t& run, int error);
   template <class Use>
@@ -81,12 +89,13 @@ class UdpSocket final : private Watcher {
   void send_backlog();
   void report_refused();
   bool transmit(const UdpPeer& to, ByteView packet, int& error) const;
-  bool extend_run(const UdpPeer& to, ByteView packet);
+  bool extend_run(std::uint16_t at, const UdpPeer& to, ByteView packet);
 
   UdpBuffers& buffers_;
   UdpHandler& handler_;
   int fd_;
   const bool v6_;
+  bool receives_ = true;
   bool segments_ = UdpOffload::probed().segmentation;
   // Outlives this for who receives: a handler may destroy the socket whose packet it was given.
   std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);

@@ -114,14 +114,14 @@ void send_status(Connection& connection, std::uint32_t stream_id, std::string_vi
 }
 
 ByteBuffer status_message(std::uint32_t stream_id, std::string_view level, std::string_view code,
-                          std::string_view description) {
+                          std::string_view description, std::uint32_t chunk_size) {
   const ByteBuffer payload =
       amf0::encode_all({"onStatus", 0, nullptr, info_object(level, code, description)});
   const MessageHeader header{
       .chunk_stream = kCommandChunkStream, .stream_id = stream_id, .type = Type::CommandAmf0};
-  ByteBuffer out(encoded_size(static_cast<std::uint32_t>(payload.size()), 0, header.chunk_stream,
-                              kOutChunkSize));
-  encode(out.data(), header, payload, kOutChunkSize);
+  ByteBuffer out(
+      encoded_size(static_cast<std::uint32_t>(payload.size()), 0, header.chunk_stream, chunk_size));
+  encode(out.data(), header, payload, chunk_size);
   return out;
 }
 
@@ -132,8 +132,9 @@ ByteBuffer unpublish_messages(std::uint32_t stream_id) {
   return out;
 }
 
-ByteBuffer reconnect_request(std::string_view description) {
-  return status_message(0, "status", "NetConnection.Connect.ReconnectRequest", description);
+ByteBuffer reconnect_request(std::string_view description, std::uint32_t chunk_size) {
+  return status_message(0, "status", "NetConnection.Connect.ReconnectRequest", description,
+                        chunk_size);
 }
 
 bool follows_reconnects(const Request& request) {

@@ -42,16 +42,17 @@ Task<Result<Request>> serve_setup(Connection& connection, std::uint32_t window_a
 // onStatus (RTMP 7.2.2). Codes such as "NetStream.Play.StreamNotFound"; level "status" or "error".
 void send_status(Connection& connection, std::uint32_t stream_id, std::string_view level,
                  std::string_view code, std::string_view description);
-// The same as bytes, for a peer that reads kOutChunkSize; and what tells a viewer that the stream
-// has ended.
+// The same as bytes, for a peer that reads chunks of `chunk_size`; and what tells a viewer that the
+// stream has ended.
 ByteBuffer status_message(std::uint32_t stream_id, std::string_view level, std::string_view code,
-                          std::string_view description);
+                          std::string_view description, std::uint32_t chunk_size = kOutChunkSize);
 ByteBuffer unpublish_messages(std::uint32_t stream_id);
 // All that goes before the media of an accepted play.
 void send_play_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 // E-RTMP v2: what tells a client that it should connect anew and go on there; and whether it has said
 // in its connect that it will (capsEx).
-ByteBuffer reconnect_request(std::string_view description);
+ByteBuffer reconnect_request(std::string_view description,
+                             std::uint32_t chunk_size = kOutChunkSize);
 bool follows_reconnects(const Request& request);
 void send_publish_started(Connection& connection, std::uint32_t stream_id, std::string_view stream);
 

@@ -197,6 +197,7 @@ Result<Ice> read_ice(std::string_view text) {
     if (line->starts_with(kUfrag)) scope.ufrag = line->substr(kUfrag.size());
     if (line->starts_with(kPassword)) scope.password = line->substr(kPassword.size());
     if (line->starts_with(kCandidate)) add_candidate(ice, *line);
+    if (*line == "a=recvonly") ice.receives = true;
   }
   auto added = add_credentials(ice, section, session);
   if (!added) return std::unexpected(added.error());

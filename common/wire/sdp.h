@@ -45,6 +45,7 @@ struct Candidate {
 struct Ice {
   std::vector<Credentials> credentials;  // in order, each once
   std::vector<Candidate> candidates;     // of component 1, each once, highest priority first
+  bool receives = false;                 // a=recvonly (RFC 8866 6.7.1): who wrote it wants to watch
 };
 
 // Errors: Protocol for what is no description or fragment, and for malformed credentials; Limit.

@@ -17,8 +17,14 @@ constexpr std::uint32_t kFingerprintXor = 0x5354554e;  // RFC 8489 14.7
 
 constexpr std::uint32_t kUsername = 0x0006;
 constexpr std::uint32_t kMessageIntegrity = 0x0008;
+constexpr std::uint32_t kPriority = 0x0024;
 constexpr std::uint32_t kUseCandidate = 0x0025;
 constexpr std::uint32_t kFingerprint = 0x8028;
+constexpr std::uint32_t kControlled = 0x8029;
+constexpr std::uint32_t kControlling = 0x802a;
+
+// Of a peer-reflexive candidate, component 1, RFC 8445 5.1.2.1.
+constexpr std::uint32_t kReflexivePriority = 110U << 24 | 65535U << 8 | 255U;
 
 // The CRC-32 of ISO 3309, as in Ethernet and gzip, bits reflected.
 constexpr auto kCrcTable = [] {
@@ -77,6 +83,16 @@ Result<void> take(const Attribute& attribute, ByteView packet, Message& message)
   }
 }
 
+// Adds an attribute and counts it in the header.
+void add(ByteBuffer& message, std::uint32_t type, ByteView value) {
+  std::uint8_t header[kAttributeHeader];
+  store_be16(store_be16(header, type), static_cast<std::uint32_t>(value.size()));
+  append(message, header);
+  append(message, value);
+  while (message.size() % 4 != 0) message.push_back(0);
+  store_be16(message.data() + 2, static_cast<std::uint32_t>(message.size() - kHeader));
+}
+
 }  // namespace
 
 bool is_stun(ByteView packet) {
@@ -109,6 +125,34 @@ bool verifies(ByteView packet, const Message& message, std::string_view password
   const auto wanted = integrity(packet.first(message.integrity_at), password);
   const ByteView found = packet.subspan(message.integrity_at + kAttributeHeader, kIntegritySize);
   return CRYPTO_memcmp(wanted.data(), found.data(), wanted.size()) == 0;
+}
+
+Transaction transaction_of(ByteView packet) {
+  Transaction transaction{};
+  std::ranges::copy(packet.subspan(8, transaction.size()), transaction.begin());
+  return transaction;
+}
+
+ByteBuffer write(const Check& check) {
+  ByteBuffer message(kHeader);
+  store_be16(message.data(), kBindingRequest);
+  store_be32(message.data() + 4, kMagic);
+  std::ranges::copy(check.transaction, message.begin() + 8);
+  add(message, kUsername, as_bytes(check.username));
+  std::uint8_t word[8];
+  store_be32(word, kReflexivePriority);
+  add(message, kPriority, ByteView(word, 4));
+  store_be32(store_be32(word, static_cast<std::uint32_t>(check.tie_breaker >> 32)),
+             static_cast<std::uint32_t>(check.tie_breaker));
+  add(message, check.nominates ? kControlling : kControlled, word);
+  if (check.nominates) add(message, kUseCandidate, {});
+  add(message, kMessageIntegrity, integrity(message, check.password));
+  // The length counts the FINGERPRINT, RFC 8489 14.7.
+  const std::size_t whole = message.size() - kHeader + kAttributeHeader + kFingerprintSize;
+  store_be16(message.data() + 2, static_cast<std::uint32_t>(whole));
+  store_be32(word, fingerprint(message));
+  add(message, kFingerprint, ByteView(word, 4));
+  return message;
 }
 
 std::uint32_t fingerprint(ByteView before_it) { return crc32(before_it) ^ kFingerprintXor; }

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "common/bytes.h"
@@ -25,6 +26,9 @@ inline constexpr std::size_t kMaxUsername = 513;  // RFC 8489 14.3
 inline constexpr std::uint32_t kMagic = 0x2112A442;
 
 inline constexpr std::uint16_t kBindingRequest = 0x0001;
+inline constexpr std::uint16_t kBindingSuccess = 0x0101;
+
+using Transaction = std::array<std::uint8_t, 12>;
 
 struct Message {
   std::uint16_t type = 0;
@@ -33,6 +37,7 @@ struct Message {
   bool use_candidate = false;
 
   bool is_request() const { return type == kBindingRequest; }
+  bool is_success() const { return type == kBindingSuccess; }
 };
 
 // Whether a datagram can only be STUN among what shares a port with it (RFC 7983).
@@ -45,6 +50,19 @@ Result<Message> parse(ByteView packet);
 // Whether MESSAGE-INTEGRITY (HMAC-SHA1) is there and made with `password`. REQUIRES: `message` is
 // what parse() made of `packet`.
 bool verifies(ByteView packet, const Message& message, std::string_view password);
+
+// REQUIRES: is_stun().
+Transaction transaction_of(ByteView packet);
+
+// A connectivity check (RFC 8445 7.2.2), signed and with a FINGERPRINT.
+struct Check {
+  std::string username;  // the receiver's ufrag, a colon, the sender's
+  std::string password;  // the receiver's
+  Transaction transaction;
+  std::uint64_t tie_breaker = 0;
+  bool nominates = false;  // the sender is controlling, and wants this pair; else it is controlled
+};
+ByteBuffer write(const Check& check);
 
 // For those who write messages.
 std::uint32_t fingerprint(ByteView before_it);

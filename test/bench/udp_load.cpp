@@ -1,7 +1,10 @@
-// SRT callers and their origin, one on each side of a relay of UDP: every caller shakes hands, then
-// sends packets at a steady rate, which the origin counts.
+// Callers and their origin, one on each side of a relay of UDP: every caller introduces itself, then
+// sends packets at a steady rate, which the origin counts. With --protocol=srt that is a handshake;
+// with webrtc a signed STUN request as "originN:clientN", whose sessions somebody has announced to the relay.
 //
-// The origin trusts everybody, so that it can stand behind a relay that knows nothing of SRT as well.
+// A caller sends at least --burst packets at once.
+//
+// The origin trusts everybody, so that it can stand behind a relay that knows nothing of either.
 // Packets leave one by one, never joined by UDP GSO: that is how they come from real callers, each
 // with its own pace. Prints one line of JSON.
 #include <algorithm>
@@ -14,6 +17,7 @@
 #include "common/wire/srt.h"
 #include "test/bench/arguments.h"
 #include "test/bench/sockets.h"
+#include "test/support/stun_messages.h"
 
 namespace {
 
@@ -22,15 +26,19 @@ using namespace weir::bench;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBatch = 64;
-constexpr int kBuffer = 4 << 20;
+constexpr std::uint8_t kRtp = 0x90;       // no type of SRT has that bit
+constexpr int kBuffer = 64 << 20;         // what is lost here would be counted against the relay
 constexpr std::uint32_t kFirstId = 1000;  // callers' socket ids; the origin's are twice these
+constexpr const char* kPassword = "passwordpasswordpassword";
 constexpr std::chrono::milliseconds kTick{1};
+
+enum class Protocol { Srt, Webrtc };
 
 int udp_socket() {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) die("socket");
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
+  for (const int option : {SO_RCVBUF, SO_SNDBUF, SO_RCVBUFFORCE, SO_SNDBUFFORCE})
+    setsockopt(fd, SOL_SOCKET, option, &kBuffer, sizeof kBuffer);
   return fd;
 }
 
@@ -67,6 +75,7 @@ class Origin {
   }
 
   std::uint64_t data = 0;
+  std::uint64_t checks = 0;
 
  private:
   struct Caller {
@@ -76,7 +85,11 @@ class Origin {
 
   void hear(ByteView packet, const sockaddr_in& from) {
     if (packet.size() < srt::kHeaderSize) return;
-    if (!srt::control_type(packet)) ++data;
+    if (stun::is_stun(packet)) {
+      ++checks;
+      return;
+    }
+    if (!srt::control_type(packet) || packet[0] == kRtp) ++data;
     auto asked = srt::parse_handshake(packet);
     if (!asked) return;
     srt::Handshake answer = *asked;
@@ -106,26 +119,34 @@ class Origin {
 
 class Caller {
  public:
-  Caller(std::uint32_t id, int port) : id_(id), fd_(udp_socket()) {
+  Caller(std::uint32_t id, int port, Protocol protocol)
+      : id_(id), protocol_(protocol), fd_(udp_socket()) {
     const sockaddr_in to = loopback(INADDR_LOOPBACK, port);
     if (connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) die("connect");
   }
 
-  void shake_hands(Origin& origin) {
-    srt::Handshake asked{.version = srt::kVersion4, .extension = srt::kDatagram, .socket_id = id_};
-    asked.cookie = ask(origin, asked).cookie;
-    ByteBuffer extensions;
-    srt::append_stream_id(extensions, "#!::r=live/" + std::to_string(id_) + ",m=publish");
-    asked.version = srt::kVersion5;
-    asked.extension = 4;
-    asked.type = srt::handshake_type::kConclusion;
-    asked.extensions = extensions;
-    if (ask(origin, asked).socket_id != 2 * id_) die("refused");
+  void join(Origin& origin) {
+    if (protocol_ == Protocol::Srt) return shake_hands(origin);
+    const std::uint64_t before = origin.checks;
+    for (int i = 0; origin.checks == before; ++i) {
+      if (i == 500) die("a check did not arrive");
+      if (i % 100 == 0) check();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      origin.take();
+    }
+  }
+
+  // So that a relay sees this end alive, which has nobody to answer to.
+  void keep_alive() const {
+    if (protocol_ == Protocol::Webrtc) check();
   }
 
   // Sends `count` packets of `packet`, which may be shared: this caller's id is written into it.
   void send(ByteBuffer& packet, std::size_t count) {
-    store_be32(packet.data() + 12, 2 * id_);
+    if (protocol_ == Protocol::Srt)
+      store_be32(packet.data() + 12, 2 * id_);
+    else
+      packet[0] = kRtp;
     iovec bytes{packet.data(), packet.size()};
     std::array<mmsghdr, kBatch> messages{};
     for (auto& message : messages) {
@@ -145,6 +166,27 @@ class Caller {
   std::uint64_t sent() const { return sent_; }
 
  private:
+  void check() const {
+    const std::string number = std::to_string(id_ - kFirstId);
+    const ByteBuffer request =
+        test::stun_message({.username = "origin" + number + ":client" + number,
+                            .password = kPassword,
+                            .use_candidate = true});
+    ::send(fd_, request.data(), request.size(), 0);
+  }
+
+  void shake_hands(Origin& origin) {
+    srt::Handshake asked{.version = srt::kVersion4, .extension = srt::kDatagram, .socket_id = id_};
+    asked.cookie = ask(origin, asked).cookie;
+    ByteBuffer extensions;
+    srt::append_stream_id(extensions, "#!::r=live/" + std::to_string(id_) + ",m=publish");
+    asked.version = srt::kVersion5;
+    asked.extension = 4;
+    asked.type = srt::handshake_type::kConclusion;
+    asked.extensions = extensions;
+    if (ask(origin, asked).socket_id != 2 * id_) die("refused");
+  }
+
   srt::Handshake ask(Origin& origin, const srt::Handshake& asked) {
     const ByteBuffer packet = srt::write(asked);
     for (int i = 0; i < 500; ++i) {
@@ -160,6 +202,7 @@ class Caller {
   }
 
   std::uint32_t id_;
+  Protocol protocol_;
   int fd_;
   std::uint64_t sent_ = 0;
   std::array<std::uint8_t, 2048> answer_;
@@ -169,21 +212,27 @@ class Caller {
 
 int main(int argc, char** argv) {
   const Arguments arguments(argc, argv,
-                            {{"port", "0"},
+                            {{"protocol", "srt"},
+                             {"port", "0"},
                              {"origin", "0"},
                              {"flows", "10"},
                              {"rate", "100000"},
                              {"size", "1200"},
+                             {"burst", "1"},
                              {"warmup", "1"},
                              {"window", "3"}});
+  const Protocol protocol =
+      arguments.text("protocol") == "webrtc" ? Protocol::Webrtc : Protocol::Srt;
   Origin origin(arguments.integer("origin"));
   std::vector<Caller> callers;
   for (int i = 0; i < arguments.integer("flows"); ++i)
-    callers.emplace_back(kFirstId + static_cast<std::uint32_t>(i), arguments.integer("port"));
-  for (Caller& caller : callers) caller.shake_hands(origin);
+    callers.emplace_back(kFirstId + static_cast<std::uint32_t>(i), arguments.integer("port"),
+                         protocol);
+  for (Caller& caller : callers) caller.join(origin);
 
   ByteBuffer packet(static_cast<std::size_t>(arguments.integer("size")));
   const double rate = arguments.number("rate");
+  const auto burst = static_cast<std::size_t>(arguments.integer("burst"));
   std::size_t turn = 0;
   const auto total = [&] {
     std::uint64_t sum = 0;
@@ -200,12 +249,14 @@ int main(int argc, char** argv) {
       if (elapsed >= seconds) break;
       if (now - alive > std::chrono::seconds(1)) {
         origin.keep_alive();
+        for (const Caller& caller : callers) caller.keep_alive();
         alive = now;
       }
       const auto due = static_cast<std::uint64_t>(elapsed * rate);
       // Each caller its share at once, as a picture's packets come.
-      const std::uint64_t missing = due - std::min(due, total() - before);
-      const std::size_t share = std::max<std::size_t>(1, missing / callers.size());
+      std::uint64_t missing = due - std::min(due, total() - before);
+      missing -= missing % burst;
+      const std::size_t share = std::max<std::size_t>(burst, missing / callers.size());
       for (std::uint64_t left = missing; left > 0; left -= std::min<std::uint64_t>(left, share))
         callers[turn++ % callers.size()].send(packet, std::min<std::uint64_t>(left, share));
       origin.take();

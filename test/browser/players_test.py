@@ -13,7 +13,7 @@ from support.node import Weir, request
 from support.origin import Origin
 from support.scene import SLOWNESS, wait_until
 from support.scripted_origin import ScriptedOrigin
-from webdriver import Page
+from page import Page
 
 SECONDS = 6  # of media
 
@@ -74,7 +74,7 @@ class Players(scene.SceneTest):
                 self.assertGreater(sample["width"], 0)
                 self.assertGreater(sample["sound"], 0)
                 self.assertEqual([], sample["errors"])
-        severe = [text for level, text in self.page.console() if level == "SEVERE"]
+        severe = [text for level, text in self.page.console() if level == "error"]
         self.assertEqual([], severe)
         return after
 

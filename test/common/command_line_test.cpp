@@ -61,6 +61,30 @@ TEST_CASE("demo is a word of its own with its own options", "[command_line]") {
   CHECK(mistake({"demo", "--role=edge"}) == "--role: weir demo starts both roles");
 }
 
+TEST_CASE("top has a node to look at, a token and an order", "[command_line]") {
+  const auto line = parse_command_line(
+      {"top", "http://10.0.0.1:12025", "--once", "--sort=rate", "--token", "secret"});
+  CHECK(line.verb == Verb::Top);
+  CHECK(line.top_url == "http://10.0.0.1:12025");
+  CHECK(line.top_once);
+  CHECK(line.top_sort == "rate");
+  CHECK(line.top_token == "secret");
+  CHECK_FALSE(parse_command_line({"top"}).top_url);
+  CHECK(parse_command_line({"top", "--config=a"}).config_file == "a");
+  CHECK(mistake({"top", "--sort=size"}) == "--sort: 'size' is not viewers, rate, name or age");
+  CHECK(mistake({"top", "a", "b"}) == "'b': unexpected, see weir --help");
+  CHECK(mistake({"--once"}) == "--once, --sort and --token go with weir top");
+  CHECK(mistake({"check", "--token=x"}) == "--once, --sort and --token go with weir top");
+}
+
+TEST_CASE("check takes the configuration that running would", "[command_line]") {
+  const auto line = parse_command_line({"check", "--role=proxy", "--config=a", "--set", "b=c"});
+  CHECK(line.verb == Verb::Check);
+  CHECK(line.role == "proxy");
+  CHECK(line.overrides.size() == 1);
+  CHECK(mistake({"check", "x"}) == "'x': unexpected, see weir --help");
+}
+
 TEST_CASE("mistakes on the command line are one line that names the word", "[command_line]") {
   CHECK(mistake({"--bogus"}) == "'--bogus': unknown, see weir --help");
   CHECK(mistake({"-x"}) == "'-x': unknown, see weir --help");

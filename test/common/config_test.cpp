@@ -203,6 +203,18 @@ TEST_CASE("options that contradict each other are refused", "[config]") {
   CHECK(mistake_in("listen.rtmp = 8080\n") ==
         "weir.conf:1: listen.rtmp: the same address as listen.http");
   CHECK(mistake_in("listen.srt = 1935\nlisten.rtmp = 0\nlisten.http = 0\n") == "no mistake");
+  CHECK(mistake_in("webrtc.candidates = 192.0.2.7, media.example.org:80000\n") ==
+        "weir.conf:1: webrtc.candidates: 'media.example.org:80000' is no address or name");
+  CHECK(mistake_in("webrtc.candidates = 8000\n") ==
+        "weir.conf:1: webrtc.candidates: '8000' is no address or name");
+  const auto candidates =
+      from_text("webrtc.candidates = 192.0.2.7, [2001:db8::7]:30000,c,d,e,f,g,h\n")
+          .hosts("webrtc.candidates");
+  REQUIRE(candidates.size() == 8);
+  CHECK(candidates[0] == Endpoint{"192.0.2.7", 0});
+  CHECK(candidates[1] == Endpoint{"2001:db8::7", 30000});
+  CHECK(mistake_in("webrtc.candidates = a,b,c,d,e,f,g,h,i\n") ==
+        "weir.conf:1: webrtc.candidates: names more than 8 addresses");
   CHECK(mistake_in("redis.sentinels = a:26379, b:26379\n") ==
         "weir.conf:1: redis.sentinels: needs redis.master_name");
   CHECK(mistake_in("redis.user = weir\n") == "weir.conf:1: redis.user: needs redis.password");

@@ -1,5 +1,6 @@
 #include "common/metrics.h"
 
+#include <array>
 #include <map>
 #include <set>
 #include <sstream>
@@ -92,6 +93,39 @@ TEST_CASE("a sample is asked at the scrape and ends with its owner", "[metrics]"
     CHECK(parsed(metrics.text()).at("weir_loop_utilisation{loop=\"0\"}") == 0.5);
   }
   CHECK(metrics.text().find("weir_loop_utilisation") == std::string::npos);
+}
+
+TEST_CASE("distributions of a name and labels are summed at the scrape", "[metrics]") {
+  Metrics metrics("1");
+  static constexpr std::array kBounds{0.1, 1.0};
+  auto& first = metrics.distribution("weir_wait_seconds", "Waits.", kBounds, {{"loop", "a"}});
+  auto& second = metrics.distribution("weir_wait_seconds", "Waits.", kBounds, {{"loop", "a"}});
+  first.add(0.1);  // a bucket's bound belongs to it
+  first.add(std::chrono::milliseconds{500});
+  second.add(7.0);
+  const auto samples = parsed(metrics.text());
+  CHECK(samples.at("weir_wait_seconds_bucket{loop=\"a\",le=\"0.1\"}") == 1);
+  CHECK(samples.at("weir_wait_seconds_bucket{loop=\"a\",le=\"1\"}") == 2);
+  CHECK(samples.at("weir_wait_seconds_bucket{loop=\"a\",le=\"+Inf\"}") == 3);
+  CHECK(samples.at("weir_wait_seconds_count{loop=\"a\"}") == 3);
+  CHECK(samples.at("weir_wait_seconds_sum{loop=\"a\"}") == Approx(7.6));
+}
+
+TEST_CASE("a collector sees what there is and adds to it, until its owner ends", "[metrics]") {
+  Metrics metrics("1");
+  metrics.tally("weir_sent_bytes_total", "Bytes.").add(3);
+  {
+    const auto collected = metrics.collect([](Metrics::Families& families) {
+      double sum = 0;
+      for (const auto& family : families)
+        if (family.name == "weir_sent_bytes_total") sum += family.metric.at(0).counter.value;
+      prometheus::ClientMetric metric;
+      metric.gauge.value = sum;
+      families.push_back({"srs_bytes", "Bytes.", prometheus::MetricType::Gauge, {metric}});
+    });
+    CHECK(parsed(metrics.text()).at("srs_bytes") == 3);
+  }
+  CHECK(metrics.text().find("srs_bytes") == std::string::npos);
 }
 
 TEST_CASE("the process is described", "[metrics]") {

@@ -27,6 +27,32 @@ struct Fake {
   LiveSession live;
 };
 
+// What a witness was told, which may outlive it.
+struct Heard {
+  std::vector<std::string> began;
+  std::vector<Clock::duration> joined;
+  std::vector<std::string> ended;
+};
+
+class Witness final : public SessionWitness {
+ public:
+  explicit Witness(Heard& heard) : heard_(heard) {}
+  void began(const SessionFacts& facts) override { heard_.began.push_back(facts.stream); }
+  void joined(const SessionFacts&, Clock::duration wait) override { heard_.joined.push_back(wait); }
+  void session_ended(const SessionEnd& end) override {
+    std::string line = end.facts.stream + " " + std::string(end.reason);
+    if (end.traffic.sent > 0)
+      line += " " + std::to_string(end.traffic.received) + " " + std::to_string(end.traffic.sent);
+    heard_.ended.push_back(line);
+  }
+  void answered(Clock::duration) override {}
+  void request_ended(const RequestEnd&) override {}
+  bool wants_requests() const override { return false; }
+
+ private:
+  Heard& heard_;
+};
+
 }  // namespace
 
 TEST_CASE("a rate is that of the last periods, and of what is young that since its begin",
@@ -137,6 +163,65 @@ TEST_CASE("texts of peers are cut", "[sessions]") {
   long_one.agent = std::string(LiveSession::kMaxText + 1, 'x');
   const LiveSession session(long_one, [] { return Traffic{}; }, [] {});
   CHECK(sessions.find(session.id())->facts.agent.size() == LiveSession::kMaxText);
+}
+
+TEST_CASE("the witness hears who came, joined and went, and why", "[sessions]") {
+  Loop loop;
+  Heard heard;
+  {
+    Sessions sessions(loop, std::make_unique<Witness>(heard));
+    SessionFacts asked = facts("v/a/s");
+    asked.asked = Clock::now() - 5s;
+    LiveSession refused_too(asked, [] { return Traffic{.received = 7, .sent = 8}; }, [] {});
+    refused_too.media_began();
+    refused_too.media_began();
+    refused_too.over(Errc::Timeout);
+    {
+      Fake kicked("v/a/s");
+      kicked.live.over(Errc::Timeout);
+      sessions.end(kicked.live.id(), {Errc::Cancelled, "kicked"});
+    }
+    SessionFacts connection = facts("");
+    connection.connection = true;
+    LiveSession quiet(connection, [] { return Traffic{}; }, [] {});
+    quiet.describe("hls", "v/a/other");
+    quiet.begin();
+    quiet.describe("hls", "v/a/s");
+    quiet.begin();
+    LiveSession::refused(facts("v/a/none"), Errc::NotFound);
+  }
+  CHECK(heard.began == std::vector<std::string>{"v/a/s", "v/a/s", "v/a/other"});
+  REQUIRE(heard.joined.size() == 1);
+  CHECK(heard.joined[0] >= 5s);
+  REQUIRE(heard.ended ==
+          std::vector<std::string>{"v/a/s cancelled", "v/a/none not_found", "v/a/s timeout 7 8"});
+}
+
+TEST_CASE("what streams moved is told once, sessions that ended included", "[sessions]") {
+  Loop loop;
+  Sessions sessions(loop);
+  Fake publisher("v/a/s", SessionKind::Publish, {.received = 1000, .sent = 10});
+  auto viewer = std::make_unique<Fake>("v/a/s", SessionKind::Play, Traffic{1, 900});
+  StreamLoads loads = sessions.take_loads();
+  CHECK(loads.at("v/a/s").traffic.received == 1001);
+  CHECK(loads.at("v/a/s").traffic.sent == 910);
+  CHECK(loads.at("v/a/s").viewers == 1);
+  CHECK(loads.at("v/a/s").publishers == 1);
+
+  viewer->traffic.sent += 50;
+  viewer.reset();
+  publisher.traffic = {};  // of a closed socket nothing is known any more
+  loads = sessions.take_loads();
+  CHECK(loads.at("v/a/s").traffic.sent == 50);
+  CHECK(loads.at("v/a/s").traffic.received == 0);
+  CHECK(loads.at("v/a/s").viewers == 0);
+
+  publisher.live.describe("rtmp", "v/a/moved");
+  publisher.traffic.received = 1500;
+  loads = sessions.take_loads();
+  CHECK(loads.size() == 2);
+  CHECK(loads.at("v/a/moved").traffic.received == 500);
+  CHECK(sessions.take_loads().size() == 1);
 }
 
 TEST_CASE("the directory pages over all loops, and times out on one that hangs", "[sessions]") {

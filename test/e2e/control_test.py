@@ -9,11 +9,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from support import media, scene
+from support import media, scene, srt, webrtc_client
 from support.crowd import Crowd, FlvViewer, RtmpViewer
 from support.node import Weir, request
 from support.origin import Origin
 from support.scene import SLOWNESS, accepts, free_port, wait_until
+
+SUPPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support")
 
 KEY = "__defaultVhost__/live/a"
 
@@ -275,6 +277,121 @@ class Control(scene.SceneTest):
         self.edge.process.signal(signal.SIGTERM)
         self.assertEqual(0, self.edge.process.wait(5 * SLOWNESS))
         self.assertLess(time.monotonic() - began, 2 * SLOWNESS)
+
+    def every_protocol(self, options=None):
+        """A proxy and behind it SRT, RTSP and WebRTC: a publisher and a viewer of each, these as self.viewers."""
+        rtsp, signalling = free_port(), free_port()
+        origin = srt.Origin(self.scene, free_port, wait_until)
+        self.scene.start("rtsp-origin", [os.path.join(SUPPORT, "rtsp_server.py"), "--port", rtsp])
+        words = ["/usr/bin/python3", os.path.join(SUPPORT, "webrtc_origin.py"), signalling]
+        self.scene.start("webrtc-origin", words)
+        ports = {name: f"127.0.0.1:{free_port()}" for name in ("srt", "rtsp", "webrtc")}
+        listen = {f"listen.{name}": at for name, at in ports.items()}
+        wait_until(lambda: accepts(rtsp) and accepts(signalling), "the origins listen", 20 * SLOWNESS)
+        node = self.proxy = Weir(
+            self.scene,
+            "proxy",
+            upstreams={"origin": {"srt": origin.port, "rtsp": rtsp, "http": signalling}},
+            options={**listen, "webrtc.candidates": "127.0.0.1", **(options or {})},
+        )
+        url = f"srt://{ports['srt']}?streamid="
+        clip = media.encode_clip(self.scene, seconds=4, audio=False)
+        live = [*media.FFMPEG, "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy"]
+        watch = [*media.FFMPEG, "-i"]
+        self.scene.start("srt-publisher", [*live, "-f", "mpegts", url + "#!::r=live/a,m=publish"])
+        wait_until(lambda: "publish live/a" in origin.log(), "SRT is published", 10 * SLOWNESS)
+        tool = ["srt-live-transmit", "-a:no", url + "#!::r=live/a", "file://con"]
+        with open(os.devnull, "wb") as nowhere:
+            transmit = self.scene.start("srt-viewer", tool, stdout=nowhere)
+        url = f"rtsp://{ports['rtsp']}/live/a"
+        self.scene.start("rtsp-publisher", [*live, "-f", "rtsp", "-rtsp_transport", "tcp", url])
+        wait_until(lambda: clients(node, protocol="rtsp", publish=True), "RTSP is published", 10 * SLOWNESS)
+        ffmpeg = self.scene.start("rtsp-viewer", [*watch, url, "-c", "copy", "-f", "null", "-"])
+        base = f"http://127.0.0.1:{node.http}"
+        publisher = webrtc_client.Client(self.scene, "publisher", "publish", f"{base}/live/a/whip")
+        wait_until(lambda: publisher.seen()["state"] == "connected", "WebRTC is published", 20 * SLOWNESS)
+        viewer = webrtc_client.Client(self.scene, "viewer", "play", f"{base}/live/a/whep")
+        wait_until(lambda: viewer.frames("video") > 5, "WebRTC is watched", 20 * SLOWNESS)
+        self.viewers = {"srt": transmit, "rtsp": ffmpeg, "webrtc": viewer}
+        wait_until(lambda: len(clients(node)) == 6, lambda: clients(node), 20 * SLOWNESS)
+
+    def test_clients_of_every_protocol_are_listed_counted_and_kicked(self):
+        log = self.scene.path("access.log")
+        self.every_protocol({"access_log.path": log})
+        node = self.proxy
+        for protocol in self.viewers:
+            found = clients(node, protocol=protocol)
+            self.assertEqual([False, True], sorted(c["publish"] for c in found), found)
+            self.assertEqual({(KEY, "origin")}, {(c["stream_key"], c["upstream"]) for c in found})
+        self.assertTrue(all("Lavf" in c["agent"] for c in clients(node, protocol="rtsp")))
+        stream = get(node, "streams")["streams"][0]
+        self.assertEqual({"srt": 1, "rtsp": 1, "webrtc": 1}, stream["viewers_by_protocol"])
+
+        def counted():
+            way = {True: "recv_bytes", False: "send_bytes"}
+            return {(c["protocol"], c["publish"]): c[way[c["publish"]]] for c in clients(node)}
+
+        before = counted()
+        wait_until(lambda: all(n > before[key] for key, n in counted().items()), "bytes are counted")
+
+        for protocol in self.viewers:
+            (victim,) = clients(node, protocol=protocol, publish=False)
+            self.assertEqual(200, call(node, "DELETE", f"clients/{victim['id']}")[0])
+            wait_until(lambda: not clients(node, id=victim["id"]), f"{protocol}: it is in no list")
+            self.assertEqual(1, len(clients(node, protocol=protocol)), "the publisher stays")
+        for protocol in ("srt", "rtsp"):
+            self.viewers[protocol].wait(5 * SLOWNESS)
+        # The next frames would come within milliseconds; what is under way may still arrive.
+        viewer = self.viewers["webrtc"]
+        wait_until(lambda: viewer.seen()["gap"] > 2, lambda: viewer.seen(), 10 * SLOWNESS)
+        self.assertEqual(3, len(clients(node)))
+        self.assertEqual(0, node.metric("weir_session_failures_total"))
+
+        # Each has left its line when the node has ended, and those that were kicked say so.
+        node.process.signal(signal.SIGINT)
+        self.assertEqual(0, node.process.wait(10 * SLOWNESS))
+        with open(log) as file:
+            lines = [json.loads(line) for line in file]
+        ended = {(line["protocol"], line["action"]): line for line in lines if line["action"] != "request"}
+        self.assertEqual({(p, a) for p in self.viewers for a in ("play", "publish")}, set(ended))
+        for (_, action), line in ended.items():
+            self.assertEqual((KEY, "origin"), (line["stream"], line["upstream"]), line)
+            self.assertGreater(line["sent" if action == "play" else "received"], 1000, line)
+            if action == "play":
+                self.assertEqual("cancelled", line["reason"], line)
+
+    def test_a_relayed_viewer_that_can_is_told_to_reconnect_at_the_end_of_a_drain(self):
+        origin = Origin(self.scene)
+        upstreams = {"origin": {"rtmp": origin.rtmp}}
+        node = Weir(self.scene, "proxy", upstreams=upstreams, options={"shutdown.grace": "1s"})
+        media.publish(self.scene, media.encode_clip(self.scene, seconds=4), node.rtmp_url("a"))
+        wait_until(lambda: "a" in origin.published(), "the stream is published")
+        plain = RtmpViewer("127.0.0.1", node.rtmp, "live", "a")
+        modern = RtmpViewer("127.0.0.1", node.rtmp, "live", "a", connect={"capsEx": 1})
+        Crowd(self.scene).add(plain, modern)
+        self.playing(plain, modern)
+        self.assertEqual(200, call(node, "POST", "drain")[0])
+        self.assertEqual(0, node.process.wait(10 * SLOWNESS))
+        wait_until(lambda: plain.closed and modern.closed, "both have ended")
+        self.assertEqual("NetConnection.Connect.ReconnectRequest", modern.status)
+        self.assertNotIn("NetConnection.Connect.ReconnectRequest", plain.client.codes)
+        for viewer in (plain, modern):
+            self.assertIsNone(viewer.error, viewer.describe())
+
+    def test_clients_of_every_protocol_go_on_through_a_drain_and_hear_its_end(self):
+        self.every_protocol({"shutdown.grace": "3s"})
+        self.assertEqual(200, call(self.proxy, "POST", "drain")[0])
+        began, frames = time.monotonic(), self.viewers["webrtc"].frames("video")
+        wait_until(lambda: self.viewers["webrtc"].frames("video") > frames + 15, "WebRTC plays on", 3)
+        self.assertTrue(self.viewers["srt"].running() and self.viewers["rtsp"].running())
+        self.assertEqual(6, len(clients(self.proxy)))
+        for protocol in self.viewers:
+            self.assertEqual(1, self.proxy.metric("weir_join_seconds_count", f'protocol="{protocol}"'))
+        self.assertEqual(0, self.proxy.process.wait(10 * SLOWNESS))
+        self.assertGreater(time.monotonic() - began, 2.5)
+        # By SHUTDOWN, at once: srt-live-transmit would take five seconds to notice a silence.
+        self.viewers["srt"].wait(2 * SLOWNESS)
+        self.viewers["rtsp"].wait(5 * SLOWNESS)
 
     def test_who_waits_in_the_queue_is_served_or_closed_cleanly(self):
         node = Weir(self.scene, "edge", options={"shutdown.grace": "3s", "workers": 2})

@@ -33,6 +33,8 @@ FIRES = {
     "WeirLoopBusy": {f'weir_loop_utilisation{{{NODE},loop="1"}}': "0.95x20"},
     "WeirSlowViewers": {f'weir_jumps_total{{{NODE},protocol="flv"}}': "0+20x20"},
     "WeirFilesRunOut": {f"process_open_fds{{{NODE}}}": "900x20"},
+    "WeirViewersWait": {f'weir_join_seconds_bucket{{{NODE},protocol="flv",le="5"}}': "0x20"},
+    "WeirAccessLogLosesLines": {f"weir_access_log_dropped_total{{{NODE}}}": "0+1x20"},
 }
 WELL = {
     f"up{{{NODE}}}": "1x20",
@@ -51,7 +53,31 @@ WELL = {
     f'weir_loop_utilisation{{{NODE},loop="1"}}': "0.8x20",
     f'weir_viewers{{{NODE},protocol="flv"}}': "100x20",
     f'weir_jumps_total{{{NODE},protocol="flv"}}': "0+1x20",
+    f'weir_join_seconds_bucket{{{NODE},protocol="flv",le="5"}}': "0+100x20",
+    f'weir_join_seconds_bucket{{{NODE},protocol="flv",le="10"}}': "0+100x20",
+    f'weir_join_seconds_bucket{{{NODE},protocol="flv",le="+Inf"}}': "0+100x20",
+    f"weir_access_log_dropped_total{{{NODE}}}": "3x20",
 }
+# As dashboards of SRS's ask its exporter.
+_BUILD = 'srs_build_info{tag=~"$server_role",instance=~"$instance",label=~"$zone"}'
+SRS_QUERIES = [
+    f"sum({_BUILD}) by (tag)",
+    f"sum({_BUILD}) by (version)",
+    *(
+        f"{value} * on(instance) group_left(tag,label) {_BUILD}"
+        for value in (
+            "srs_streams",
+            "srs_clients",
+            "srs_clients_total",
+            "srs_clients_errs_total",
+            "rate(srs_send_bytes_total[30s])*8/1000",
+            "rate(srs_receive_bytes_total[30s])*8/1000",
+        )
+    ),
+    "srs_cpu_percent",
+    "srs_memory",
+    "srs_node_uname_info",
+]
 
 
 def dashboard_queries():
@@ -96,16 +122,26 @@ class Dashboards(scene.SceneTest):
         self.assertEqual((200, "success"), (status, answer.get("status")), f"{arguments}: {body[:300]}")
         return answer["data"]
 
+    def finds(self, query):
+        """Once every node has been scraped twice: a rate wants two samples."""
+        found = lambda: (self.ask("query", query=query) or {}).get("result")
+        wait_until(found, f"{query} finds something", 5 * SLOWNESS, 0.1)
+
     def test_every_query_of_dashboard_and_rules_finds_live_metrics(self):
         origin = Weir(self.scene, "edge", "origin")
         proxy = Weir(self.scene, "proxy", upstreams={"origin": origin.as_upstream()})
-        edge = Weir(self.scene, "edge", upstreams={"proxy": proxy.as_upstream()})
+        log = {"access_log.path": self.scene.path("access.log"), "node.zone": "here"}
+        edge = Weir(self.scene, "edge", upstreams={"proxy": proxy.as_upstream()}, options=log)
         media.publish(self.scene, media.encode_clip(self.scene), origin.rtmp_url("a"))
         crowd = Crowd(self.scene)
         viewers = [
             crowd.add(RtmpViewer("127.0.0.1", edge.rtmp, "live", "a")),
             crowd.add(FlvViewer("127.0.0.1", edge.http, "/live/a.flv")),
+            crowd.add(RtmpViewer("127.0.0.1", proxy.rtmp, "live", "a")),
         ]
+        # So that these count something: a request, one that fails, and who is refused.
+        for path in ("/live/none.m3u8", "/live/none.flv"):
+            request(proxy.http, "GET", path)
         wait_until(lambda: all(v.playing(10) for v in viewers), "they play", 20 * SLOWNESS)
         self.prometheus(proxy, origin, edge)
         rate = "sum(rate(weir_bytes_sent_total[5s]))"
@@ -120,8 +156,10 @@ class Dashboards(scene.SceneTest):
                 # An annotation is empty while nothing happens.
                 if where == "Restarts":
                     query = query.replace("> 0", ">= 0")
-                answer = wait_until(lambda: self.ask("query", query=query), query, 5)
-                self.assertTrue(answer["result"], f"{query} finds nothing")
+                self.finds(query)
+        for query in SRS_QUERIES:
+            query = query.replace("$instance", ".*").replace("$server_role", "edge").replace("$zone", "here")
+            self.finds(query)
         at_edge = f'sum(weir_viewers{{instance="127.0.0.1:{edge.system}"}})'
         self.assertEqual("2", self.ask("query", query=at_edge)["result"][0]["value"][1])
 
@@ -140,10 +178,24 @@ class Dashboards(scene.SceneTest):
 
         for node in (proxy, edge):
             path = self.scene.path(f"{node.name}.metrics")
+            text = request(node.system, "GET", "/metrics")[2]
             with open(path, "wb") as file:
-                file.write(request(node.system, "GET", "/metrics")[2])
+                file.write(text)
             with open(path) as file:
                 self.promtool("check", "metrics", stdin=file)
+            self.compare_with_docs(text.decode())
+
+    def compare_with_docs(self, text):
+        """docs/metrics.md says of each family that is live what the node says."""
+        with open(os.path.join(REPOSITORY, "docs/metrics.md")) as file:
+            rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", file.read(), re.M)
+        documented = {name: (kind, set(re.findall(r"`(\w+)`", labels)), words) for name, kind, labels, words in rows}
+        helps = dict(re.findall(r"^# HELP (\w+) (.*)$", text, re.M))
+        for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M):
+            samples = re.findall(rf"^{name}(?:_bucket|_sum|_count)?\{{(.*)\}} ", text, re.M)
+            labels = {label for sample in samples for label in re.findall(r'(\w+)="', sample)} - {"le"}
+            self.assertEqual((kind, labels or documented[name][1], helps[name]), documented[name], name)
+        return documented
 
     def promtool(self, *argv, stdin=None):
         done = subprocess.run(

@@ -227,6 +227,8 @@ class Names(NodeFaults):
     def test_f33_the_old_address_is_used_while_the_name_server_is_silent_or_denies_the_name(self):
         self.start(lifetime=1)
         viewers = self.play("a", 3)
+        probed = lambda: self.node.metric("weir_health_probes_total", 'result="good"')
+        wait_until(probed, "probes know the address, too", 5 * SLOWNESS)
         self.names.silent = True
         self.outlive(1)
         viewers += self.play("b", 1)

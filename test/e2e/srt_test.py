@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-import random
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -18,26 +16,11 @@ from support.scene import SLOWNESS, free_port, wait_until
 
 SECRET = "correct horse battery"
 RESOURCE, BAD_SECRET = 3, 10  # of libsrt's rejection codes
-CONCLUSION = 0xFFFFFFFF
-PACKETS = int(os.environ.get("WEIR_SRT_PACKETS", 1_000_000))
 
 
 def stream(count, seed=1):
     """`count` packets that are all different."""
     return [hashlib.sha256(b"%d %d" % (seed, i)).digest() * 41 + bytes(4) for i in range(count)]
-
-
-def handshake(kind, version, extension, cookie=0, extensions=b""):
-    head = struct.pack(">IIII", 0x80000000, 0, 0, 0)
-    fields = (version, 0, extension, 77, 1500, 8192, kind, 4711, cookie)
-    return head + struct.pack(">IHHIIIIII", *fields) + bytes(16) + extensions
-
-
-def take(sock):
-    try:
-        return sock.recv(2000)
-    except BlockingIOError:
-        return b""
 
 
 class Srt(scene.SceneTest):
@@ -242,7 +225,7 @@ class Srt(scene.SceneTest):
         player = self.caller("#!::r=live/cam", port=network.port, latency=2000, timeout=10000)
         self.passes(publisher, player)
         self.assertGreater(min(network.lost, network.doubled, network.swapped), 10)
-        joined = lambda: sum(size for size, head in list(network.up) if head[12:16] != bytes(4))
+        joined = lambda: sum(size for size, head in list(network.went_up) if head[12:16] != bytes(4))
         wait_until(lambda: proxy.metric("weir_relayed_bytes_total", 'direction="up",protocol="srt"')
                    >= joined() - 200, "every packet that came was relayed")
 
@@ -266,53 +249,6 @@ class Srt(scene.SceneTest):
                     break
         self.passes(publisher, player, 200)
         self.assertTrue(proxy.process.running())
-
-    def test_hostile_packets_harm_nobody(self):
-        origin = self.origin()
-        proxy = self.proxy(origin)
-        publisher = self.publish()
-        player = self.caller("#!::r=live/cam")
-        self.passes(publisher, player, 50)
-        random_ = random.Random(PACKETS)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            stranger.connect(("127.0.0.1", self.port))
-            stranger.setblocking(False)
-            asked = handshake(1, 4, 2)
-            stranger.send(asked)
-            answer = wait_until(lambda: take(stranger), "a cookie")
-            self.assertEqual(len(asked), len(answer))  # never more than was sent
-            (cookie,) = struct.unpack_from(">I", answer, 44)
-            sid = struct.pack(">HH", 5, 2) + b"evilmac/"
-            hostile = [
-                handshake(CONCLUSION, 5, 4, cookie=0xDEADBEEF, extensions=sid),
-                handshake(CONCLUSION, 5, 4, cookie=cookie ^ 1, extensions=sid),
-                handshake(CONCLUSION, 5, 4, cookie=cookie, extensions=sid[:6]),
-                handshake(CONCLUSION, 5, 4, cookie=cookie, extensions=b"\0\5\xff\xff" + bytes(64)),
-                handshake(0, 5, 0),  # a rendezvous
-                asked[:63],
-                b"\x80",
-                b"",
-                bytes(1400),
-            ]
-            for packet in hostile:
-                stranger.send(packet)
-            flood = [asked, *hostile, handshake(CONCLUSION, 5, 4, cookie=cookie, extensions=bytes(8))]
-            resident = None
-            for i in range(PACKETS):
-                packet = bytearray(flood[i % len(flood)] or b"x")
-                for _ in range(random_.randrange(4)):
-                    packet[random_.randrange(len(packet))] = random_.randrange(256)
-                try:
-                    stranger.send(packet)
-                except BlockingIOError:
-                    continue
-                if i == PACKETS // 10:
-                    resident = proxy.process.rss_bytes()
-        self.passes(publisher, player, 50)
-        self.assertLess(proxy.process.rss_bytes(), resident * 1.02 + (1 << 20))
-        ignored = proxy.metrics()["weir_srt_ignored_total"]
-        self.assertGreater(ignored['reason="cookie"'], 0)
-        self.assertGreater(ignored['reason="malformed"'], 0)
 
 
 if __name__ == "__main__":

@@ -46,17 +46,21 @@ class WebRtc(scene.SceneTest):
         self.proxies = [self.proxy(f"proxy-{i}") for i in range(2)]
 
     def proxy(self, name):
-        media = free_port()
-        options = {"listen.webrtc": f"127.0.0.1:{media}", "webrtc.candidates": "127.0.0.1"}
+        media, api = free_port(), free_port()
+        options = {
+            "listen.webrtc": f"127.0.0.1:{media}",
+            "listen.api": f"127.0.0.1:{api}",
+            "webrtc.candidates": "127.0.0.1",
+        }
         node = Weir(self.scene, "proxy", name, upstreams={"o": {"http": self.port}}, options=options)
-        node.media = media
+        node.media, node.api = media, api
         return node
 
     def state(self):
         return json.loads(request(self.port, "GET", "/state")[2])
 
-    def page(self, name, role, path, **more):
-        url = f"http://127.0.0.1:{self.proxies[0].http}{path}"
+    def page(self, name, role, path, port=None, **more):
+        url = f"http://127.0.0.1:{port or self.proxies[0].http}{path}"
         page = Page(self.scene, name, "webrtc_page.html", role=role, url=url, **more)
         self.addCleanup(page.close)
         return page
@@ -118,6 +122,73 @@ class WebRtc(scene.SceneTest):
             self.assertEqual(fragment, asked["body"])
         self.assertEqual(200, request(self.proxies[1].http, "DELETE", headers["Location"])[0])
         self.assertEqual(404, request(self.proxies[0].http, "DELETE", headers["Location"])[0])
+
+    def test_the_port_of_srs_signals_too_and_candidates_trickle(self):
+        api, http = self.proxies[0].api, self.proxies[1].http
+        publisher = self.page("publisher", "publish", "/rtc/v1/whip/?app=live&stream=cam", port=api, trickle=1)
+        sent = publisher.wait_for("sent", 30)
+        self.assertEqual(f"127.0.0.1:{api}", sent["location"].split("/")[2])
+        wait_until(lambda: len(publisher.latest["patches"]) > 1, "candidates followed the offer")
+        self.assertEqual({204}, set(publisher.latest["patches"]))
+        asked = self.state()["requests"]
+        self.assertIn("OPTIONS", {each["method"] for each in asked}, "the browser asked whether it may")
+        fragments = [each["body"] for each in asked if each["method"] == "PATCH"]
+        self.assertFalse([line for text in fragments for line in text.splitlines() if "a=candidate:" in line])
+        # The page's other port shows the stream that came in here; SRS's own form of it, too.
+        viewer = self.page(
+            "viewer", "play", "/rtc/v1/play/", port=api, streamurl="webrtc://127.0.0.1/live/cam", only="udp"
+        )
+        self.assertEqual(0, viewer.wait_for("decoded", 40)["lost"])
+        json_asked = json.loads(self.state()["requests"][-1]["body"])
+        self.assertEqual("webrtc://127.0.0.1/live/cam", json_asked["streamurl"])
+        self.assertIn(" 127.0.0.1 9 typ host", json_asked["sdp"])
+        self.assertEqual(200, viewer.stop())
+        self.assertEqual(200, publisher.stop())
+        left = [each["kind"] for each in self.state()["sessions"]]
+        self.assertEqual(["whep"], left, "SRS's JSON has no DELETE: the origin notices by itself")
+        status, _, body = request(
+            http, "POST", "/rtc/v1/play/", json.dumps({"streamurl": "webrtc://h/live/none", "sdp": OFFER})
+        )
+        self.assertEqual((200, 404), (status, json.loads(body)["code"]), "SRS refuses inside of its answer")
+
+    def test_one_publishes_in_json_and_one_who_watches_restarts_ice(self):
+        api = self.proxies[0].api
+        publisher = self.page("publisher", "publish", "/rtc/v1/publish/", port=api, streamurl="webrtc://x/live/cam")
+        publisher.wait_for("sent", 20)
+        viewer = self.page("viewer", "play", "/rtc/v1/whep/?app=live&stream=cam", port=api, only="udp")
+        before = viewer.wait_for("decoded", 30)
+        known = self.proxies[0].metric("weir_webrtc_sessions")
+        viewer.order = "restart"
+        viewer.wait_for("restarted", 2)
+        viewer.order = "go on"
+        self.assertEqual([200], viewer.latest["patches"])
+        after = wait_until(
+            lambda: viewer.latest["ufrag"] != before["ufrag"] and viewer.latest, "the origin's new ufrag is here"
+        )
+        # Media goes on, over the pair that the new names made: the old one's names are known to nobody there.
+        viewer.wait_for("decoded", after["decoded"] + 60)
+        self.assertEqual("connected", viewer.latest["state"])
+        self.assertEqual(known, self.proxies[0].metric("weir_webrtc_sessions"), "it is the same session")
+        self.assertEqual(0, self.proxies[0].metric("weir_webrtc_dropped_total", '"unsigned"'))
+        self.assertEqual(200, viewer.stop())
+        self.assertEqual(["live/cam"], [each["key"] for each in self.state()["sessions"]])
+
+    def test_pages_and_signalling_share_a_port(self):
+        api = self.proxies[0].api
+        status, headers, _ = request(api, "GET", "/api/v1/versions")
+        self.assertEqual((200, "nosniff"), (status, headers["X-Content-Type-Options"]))
+        self.assertEqual(200, request(api, "GET", "/metrics")[0])
+        self.assertEqual(200, request(api, "GET", "/readyz")[0])
+        status, headers, body = request(api, "HEAD", "/healthz")
+        self.assertEqual((200, b""), (status, body))
+        self.assertGreater(int(headers["Content-Length"]), 0)
+        self.assertEqual(404, request(api, "GET", "/live/cam.flv")[0])
+        asks = {"Origin": "http://page", "Access-Control-Request-Method": "POST"}
+        status, headers, _ = request(api, "OPTIONS", "/rtc/v1/whip/?app=live&stream=a", headers=asks)
+        self.assertEqual((204, "*"), (status, headers["Access-Control-Allow-Origin"]))
+        status, headers, _ = request(api, "POST", "/rtc/v1/whip/?app=live&stream=a", OFFER, headers=SDP)
+        self.assertEqual(201, status)
+        self.assertEqual(200, request(self.proxies[1].api, "DELETE", headers["Location"])[0])
 
     def test_refusals_say_why(self):
         status, headers, body = self.post("/live/none/whep")

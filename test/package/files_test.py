@@ -84,6 +84,10 @@ class FilesTest(unittest.TestCase):
         self.assertEqual(["etc/weir"], self.complete("weir --config=etc/w"))
         self.assertEqual(["cache"], self.complete("weir --help=cac"))
 
+    def test_the_console_comes_with_its_players(self):
+        for name in ("index.html", "app.js", "console.css", "lib/hls.min.js", "lib/mpegts.js"):
+            self.assertGreater(os.path.getsize(self.path(f"usr/share/weir/console/{name}")), 0, name)
+
     def test_the_shipped_configurations_are_good(self):
         for name, role in (("weir", "edge"), ("edge", "edge"), ("proxy", "proxy")):
             file = self.path(f"etc/weir/{name}.conf")

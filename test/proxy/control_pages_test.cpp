@@ -341,6 +341,21 @@ TEST_CASE("a node tells of itself and its machine", "[control_pages]") {
   CHECK(ask(ControlPages{kSelf, handlers}, "/api/v1/summaries").status == 503);
 }
 
+TEST_CASE("events are for as many as there is room for", "[control_pages]") {
+  Result<void> room;
+  ControlHandlers handlers;
+  handlers.events = [&] { return room; };
+  handlers.history = [] { return Object::Ptr(new Object); };
+  const ControlPages pages{kSelf, handlers};
+  CHECK(ask(pages, "/api/v1/events").events);
+  CHECK_FALSE(ask(pages, "/api/v1/events", "HEAD").events);
+  CHECK(ask(pages, "/api/v1/events", "POST").status == 405);
+  CHECK(json(ask(pages, "/api/v1/history"))->isObject("history"));
+  room = fail(Errc::Unavailable, "32 watch already");
+  CHECK(ask(pages, "/api/v1/events").status == 503);
+  CHECK(ask(ControlPages{kSelf, {}}, "/api/v1/events").status == 404);
+}
+
 TEST_CASE("only what is given can be asked", "[control_pages]") {
   const ControlPages pages{kSelf, clients_of(0)};
   CHECK(json(ask(pages, "/api/v1/"))->getObject("urls")->has("clients"));

@@ -208,4 +208,30 @@ TEST_CASE("who is not known has no health", "[registry]") {
   CHECK(registry.health_of("z") == nullptr);
 }
 
+TEST_CASE("another configuration adds, takes away and changes its upstreams alone", "[registry]") {
+  Registry registry = two();
+  REQUIRE(registry.heartbeat(beat("o"), at(0)));
+  fail(registry, "a", 0);
+  auto moved = configured("b");
+  moved.host = "other";
+  auto heavier = configured("a");
+  heavier.weight = 7;
+  CHECK(registry.reconfigure({}, {heavier, moved, configured("c")}, at(1)) == Ids{"b"});
+  CHECK(registry.entries().size() == 4);
+  CHECK(registry.find("a")->upstream->weight == 7);
+  CHECK(Registry::ejected(*registry.find("a"), at(1)));  // what is known of it stays known
+  CHECK(registry.find("b")->upstream->host == "other");
+
+  CHECK(registry.reconfigure({}, {configured("c")}, at(2)) == Ids{"a", "b"});
+  CHECK(usable(registry, 2) == Ids{"c", "o"});
+}
+
+TEST_CASE("who has registered under a name gives way to the configuration", "[registry]") {
+  Registry registry;
+  REQUIRE(registry.heartbeat(beat("o"), at(0)));
+  CHECK(registry.reconfigure({}, {configured("o")}, at(1)) == Ids{"o"});
+  CHECK(registry.expire(at(1e6)).empty());
+  CHECK(registry.heartbeat(beat("o"), at(2)).error().code == Errc::Denied);
+}
+
 }  // namespace weir

@@ -125,6 +125,20 @@ TEST_CASE("who hangs up five times in a row gets no new streams and keeps those 
   CHECK(cluster.ask("k", 2) != home);
 }
 
+TEST_CASE("five WebRTC sessions without media are as five hang-ups, unless one has it",
+          "[router]") {
+  Cluster cluster;
+  const auto home = cluster.ask("k", 0);
+  const auto silent = [&] {
+    return cluster.router.failed("x", home, Errc::Timeout, at(1), Stage::Media);
+  };
+  for (int i = 0; i < 4; ++i) CHECK(silent() == Router::Effect::None);
+  cluster.router.served(home);
+  for (int i = 0; i < 4; ++i) CHECK(silent() == Router::Effect::None);
+  CHECK(silent() == Router::Effect::Ejected);
+  CHECK(cluster.ask("k", 1) == home);
+}
+
 TEST_CASE("a stream that was served makes hang-ups no row", "[router]") {
   Cluster cluster;
   const auto home = cluster.ask("k", 0);

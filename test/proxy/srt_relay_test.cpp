@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/sessions.h"
 #include "test/support/quiet_log.h"
 #include "test/support/srt_rig.h"
 
@@ -38,6 +39,7 @@ Task<void> play(Loop& loop, Body body, std::size_t per_address) {
 void run_scene(Body body, std::size_t per_address = 0) {
   const QuietLog quiet;
   Loop loop;
+  const Sessions sessions(loop);
   test::run(loop, play(loop, body, per_address));
 }
 
@@ -198,6 +200,25 @@ TEST_CASE("the end that one side says is told to the other", "[srt_relay]") {
   });
 }
 
+TEST_CASE("a session is listed, and both sides are told when it is ended from here",
+          "[srt_relay]") {
+  run_scene([](Loop&, Scene& scene) -> Task<void> {
+    co_await scene.rig.join(*scene.client, *scene.first);
+    scene.first->answer(srt_data(kClientId));
+    co_await scene.client->hear();
+    Sessions& listed = *Sessions::current();
+    REQUIRE(listed.size() == 1);
+    const SessionState state = listed.list(0, 1).front();
+    CHECK(state.facts.protocol == "srt");
+    CHECK(state.traffic.sent == srt_data(kClientId).size());
+    CHECK(listed.end(state.id, {Errc::Cancelled, "kicked"}));
+    for (SrtEnd* side : {scene.client.get(), scene.first.get()}) {
+      const ByteBuffer said = co_await side->hear();
+      CHECK(srt::control_type(said) == srt::ControlType::Shutdown);
+    }
+  });
+}
+
 TEST_CASE("nobody ends a session from another address", "[srt_relay]") {
   run_scene([](Loop& loop, Scene& scene) -> Task<void> {
     co_await scene.rig.join(*scene.client, *scene.first);
@@ -241,6 +262,7 @@ TEST_CASE("a client whose packets come to another loop goes on, and can end its 
       CHECK(up.size() == 100 + i);
     }
     CHECK(scene.rig.metrics.strays.value() == 0);
+    CHECK(Sessions::current()->list(0, 1).front().traffic.received == 1045);
     scene.client->socket.send(there, srt::shutdown_packet(kOriginId));
     auto end = co_await scene.first->hear();
     CHECK(srt::control_type(end) == srt::ControlType::Shutdown);
@@ -252,6 +274,66 @@ TEST_CASE("a client whose packets come to another loop goes on, and can end its 
     const bool stray =
         co_await comes_true(loop, [&] { return scene.rig.metrics.strays.value() == 1; });
     CHECK(stray);
+  });
+}
+
+TEST_CASE("sessions share a socket towards their origin, and each gets its own packets",
+          "[srt_relay]") {
+  run_scene([](Loop&, Scene& scene) -> Task<void> {
+    const auto joins = [](Scene& at, SrtEnd& client, std::uint32_t id) -> Task<Address> {
+      co_await at.rig.ask(client, "live/cam", id);
+      co_await at.rig.greet(*at.first);
+      at.first->answer(SrtRig::verdict(kGranted, id));
+      co_await client.hear_handshake();
+      co_return at.first->peer.address;
+    };
+    constexpr std::uint32_t kMany = SrtTrunk::kMaxSessions;
+    std::vector<std::unique_ptr<SrtEnd>> clients;
+    std::optional<Address> trunk;
+    for (std::uint32_t id = 1; id <= kMany; ++id) {
+      clients.push_back(scene.rig.client());
+      const Address from = co_await joins(scene, *clients.back(), id);
+      if (!trunk) trunk = from;
+      CHECK(same_address(from, *trunk));
+    }
+    // One too many, then an id that is there already.
+    for (const std::uint32_t id : {kMany + 1, 1U}) {
+      clients.push_back(scene.rig.client());
+      const Address from = co_await joins(scene, *clients.back(), id);
+      CHECK_FALSE(same_address(from, *trunk));
+    }
+    const UdpPeer to{.address = *trunk, .local = {}};
+    for (std::uint32_t id = kMany; id > 0; --id)
+      scene.first->socket.send(to, srt_data(id, 100 + id));
+    for (std::uint32_t id = 1; id <= kMany; ++id) {
+      const ByteBuffer packet = co_await clients[id - 1]->hear();
+      CHECK(packet == srt_data(id, 100 + id));
+    }
+    CHECK(clients.back()->heard.empty());
+  });
+}
+
+TEST_CASE("an id that has left a trunk is not carried there again", "[srt_relay]") {
+  run_scene([](Loop& loop, Scene& scene) -> Task<void> {
+    auto stays = scene.rig.client();
+    co_await scene.rig.ask(*stays, "live/cam", 7);
+    co_await scene.rig.greet(*scene.first);
+    const Address trunk = scene.first->peer.address;
+    scene.first->answer(SrtRig::verdict(kGranted, 7));
+    co_await stays->hear_handshake();
+
+    co_await scene.rig.join(*scene.client, *scene.first);
+    CHECK(same_address(scene.first->peer.address, trunk));
+    scene.client->socket.send(srt::shutdown_packet(kOriginId));
+    co_await scene.first->hear();
+    const bool gone =
+        co_await comes_true(loop, [&] { return scene.rig.admission.connections() == 1; });
+    CHECK(gone);
+    scene.first->answer(srt_data(kClientId));  // to a session that has ended
+
+    co_await scene.rig.join(*scene.client, *scene.first);
+    CHECK_FALSE(same_address(scene.first->peer.address, trunk));
+    CHECK(scene.client->heard.empty());
   });
 }
 

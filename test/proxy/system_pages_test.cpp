@@ -105,6 +105,19 @@ TEST_CASE("health and readiness give their reasons", "[system_pages]") {
   CHECK(get(pages, "/readyz").body == R"({"code":503,"error":"no upstream is alive; draining"})");
 }
 
+TEST_CASE("the console is where there is one, and is only read", "[system_pages]") {
+  SystemPages::Handlers handlers;
+  handlers.console = [](const SystemRequest& request) {
+    return SystemAnswer{.body = std::string(request.target)};
+  };
+  const SystemPages pages{kSelf, loopback(), handlers, "token"};
+  for (const char* path : {"/", "/console", "/console/", "/console/app.js?x"})
+    CHECK(get(pages, path).body == path);
+  CHECK(get(pages, "/console/", "POST").status == 405);
+  CHECK(get(pages, "/api/v1/events").status == 401);
+  CHECK(get(SystemPages{kSelf, loopback(), {}}, "/console/").status == 404);
+}
+
 TEST_CASE("wrong methods and unknown pages get JSON errors", "[system_pages]") {
   const SystemPages pages = registering([](const Registration&) -> Result<void> { return {}; });
   CHECK(get(pages, "/api/v1/srs/register").status == 405);

@@ -15,22 +15,26 @@ WebrtcSession session_named(const std::string& id) {
   return {.id = id,
           .stream = "__defaultVhost__/live/cam",
           .upstream = "o1",
-          .checks = {{id + "or:" + id + "cl", "password-of-22-letters"}},
+          .publishes = true,
+          .checks = {{id + "or:" + id + "cl", "password-of-22-letters", "the-client's-22-letters"}},
           .media = {*Address::parse("127.0.0.1", 4000), *Address::parse("::1", 4001)}};
 }
 
 }  // namespace
 
 TEST_CASE("a session survives being written and read", "[webrtc]") {
-  const WebrtcSession session = session_named("a");
+  WebrtcSession session = session_named("a");
   const auto read = decode_webrtc_session(encode(session));
   REQUIRE(read);
   CHECK(read->id == session.id);
   CHECK(read->stream == session.stream);
   CHECK(read->upstream == session.upstream);
+  CHECK(read->publishes);
   CHECK(read->checks == session.checks);
   REQUIRE(read->media.size() == 2);
   for (std::size_t i = 0; i < 2; ++i) CHECK(same_address(read->media[i], session.media[i]));
+  session.publishes = false;
+  CHECK_FALSE(decode_webrtc_session(encode(session))->publishes);
 }
 
 TEST_CASE("records that are broken, foreign or too long are refused", "[webrtc]") {
@@ -81,10 +85,43 @@ TEST_CASE("one proxy finds what another announced, until it is ended", "[webrtc]
     auto unknown = co_await second.look_up(on, "who:knows");
     CHECK(unknown == nullptr);
 
+    // Also by its id, and by the address that its client has proved to the other.
+    auto by_id = co_await second.session("a");
+    REQUIRE(by_id);
+    CHECK(by_id->publishes);
+    const Address address = *Address::parse("192.0.2.9", 5004);
+    auto entry = first.find("aor:acl");
+    co_await first.bound(address, std::move(entry));
+    CHECK(second.may_look_up(address, on.now()));
+    CHECK_FALSE(second.may_look_up(address, on.now()));
+    auto of_address = co_await second.look_up(on, address);
+    CHECK(of_address == found);
+
     co_await first.end("a");
     CHECK(first.find("aor:acl") == nullptr);
     CHECK(store.values.empty());
+    auto gone = co_await first.session("a");
+    CHECK_FALSE(gone);
     CHECK(found->ended == false);  // of the other proxy, which hears nothing any more
+  };
+  test::run(loop, body(loop));
+}
+
+TEST_CASE("a goodbye at a proxy that did not make the session ends what is shared of it",
+          "[webrtc]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    test::MemoryWebrtcStore store;
+    Metrics metrics("1.0.0");
+    Metrics other_metrics("1.0.0");
+    WebrtcDirectory first(10, &store, metrics);
+    WebrtcDirectory second(10, &store, other_metrics);
+    auto announced = co_await first.announce(on, session_named("a"));
+    REQUIRE(announced);
+    co_await second.end("b");
+    CHECK(store.values.size() == 2);
+    co_await second.end("a");
+    CHECK(store.values.empty());
   };
   test::run(loop, body(loop));
 }

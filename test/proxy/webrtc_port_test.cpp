@@ -2,8 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/sessions.h"
 #include "test/support/datagrams.h"
 #include "test/support/loop_fixture.h"
+#include "test/support/loopback.h"
 #include "test/support/memory_webrtc_store.h"
 #include "test/support/stun_messages.h"
 
@@ -14,6 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 const std::string kPassword = "password-of-22-letters";
+const std::string kClientPassword = "the-client's-22-letters";
 const std::string kMedia = "\x80media";
 const std::string kMore = "\x80more media";
 
@@ -68,7 +71,8 @@ struct Rig {
     WebrtcSession session{.id = id,
                           .stream = "__defaultVhost__/live/" + id,
                           .upstream = "o1",
-                          .checks = {{id + "or:cl", kPassword}, {id + "or:c2", kPassword}},
+                          .checks = {{id + "or:cl", kPassword, kClientPassword},
+                                     {id + "or:c2", kPassword, kClientPassword}},
                           .media = std::move(media)};
     auto announced = co_await proxy.directory.announce(loop, std::move(session));
     REQUIRE(announced);
@@ -160,6 +164,39 @@ TEST_CASE("a client that changes its address goes on, and its ports may serve an
   test::run(loop, body(loop, all));
 }
 
+TEST_CASE("a client is listed once, whatever addresses it has, until it is ended", "[webrtc]") {
+  Loop loop;
+  Sessions sessions(loop);
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
+    co_await rig.announce("a");
+    Collector client(on);
+    auto socket = connect_to(rig.buffers, rig.proxy.address, client);
+    co_await pass(on, *socket, client, check_named("aor:cl"));
+    auto moved = connect_to(rig.buffers, rig.proxy.address, client);
+    co_await pass(on, *moved, client, check_named("aor:c2"));
+    co_await pass(on, *moved, client, kMedia);
+    Sessions& listed = *Sessions::current();
+    REQUIRE(listed.size() == 1);
+    const SessionState state = listed.list(0, 1).front();
+    CHECK(state.facts.protocol == "webrtc");
+    CHECK(state.facts.stream == "__defaultVhost__/live/a");
+    CHECK(state.facts.upstream == "o1");
+    const std::size_t all_bytes =
+        check_named("aor:cl").size() + check_named("aor:c2").size() + std::string(kMedia).size();
+    CHECK(state.traffic.received == all_bytes);
+    CHECK(state.traffic.sent == all_bytes);  // it was echoed
+
+    CHECK(listed.end(state.id, {Errc::Cancelled, "kicked"}));
+    CHECK(listed.size() == 0);
+    CHECK(rig.proxy.directory.find("aor:cl") == nullptr);
+    const bool gone =
+        co_await comes_true(on, [&] { return rig.proxy.admission.connections() == 0; });
+    CHECK(gone);
+  };
+  test::run(loop, body(loop, all));
+}
+
 TEST_CASE("another proxy goes on with a session that it never saw", "[webrtc]") {
   Loop loop;
   Rig all(loop);
@@ -177,6 +214,120 @@ TEST_CASE("another proxy goes on with a session that it never saw", "[webrtc]") 
     CHECK(rig.other.metric("weir_webrtc_takeovers_total") == "100");
     CHECK(rig.store.asked == 100);
     CHECK(rig.other.directory.size() == 100);
+  };
+  test::run(loop, body(loop, all));
+}
+
+namespace {
+
+// The client's answer to a check that it got.
+std::string answer_to(const std::string& check, const std::string& password) {
+  auto answer = stun_message(
+      {.type = stun::kBindingSuccess, .username = "", .integrity = false, .fingerprint = false});
+  std::ranges::copy(stun::transaction_of(as_bytes(check)), answer.begin() + 8);
+  const auto signature = stun::integrity(answer, password);
+  add_attribute(answer, 0x0008, signature);
+  return std::string(as_text(answer));
+}
+
+const std::string kMuch(200, '\x80');  // media; more bytes than a check has
+
+}  // namespace
+
+TEST_CASE(
+    "media of another proxy's client makes it prove itself, and goes on before its next check",
+    "[webrtc]") {
+  Loop loop;
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
+    co_await rig.announce("a");
+    Collector client(on);
+    auto socket = connect_to(rig.buffers, rig.proxy.address, client);
+    co_await pass(on, *socket, client, check_named("aor:cl"));
+    const std::string at = socket->local().text();
+    const bool told =
+        co_await comes_true(on, [&] { return rig.store.values.contains("webrtc-address:" + at); });
+    REQUIRE(told);
+    const Address mine = socket->local();
+    socket.reset();
+    // The same address, which leads to the other proxy now.
+    client.packets.clear();
+    const int fd = *UdpSocket::open(mine);
+    auto moved = std::make_unique<UdpSocket>(rig.buffers, fd, client);
+    const UdpPeer other{rig.other.address, {}};
+    moved->send(other, as_bytes(kMuch));
+    co_await wait_for(on, client, 1);
+    const std::string challenge = client.packets[0];
+    const auto message = stun::parse(as_bytes(challenge));
+    REQUIRE(message);
+    CHECK(message->is_request());
+    CHECK(message->username == "cl:aor");
+    CHECK(stun::verifies(as_bytes(challenge), *message, kClientPassword));
+    CHECK_FALSE(message->use_candidate);
+    CHECK(challenge.size() <= kMuch.size());
+    CHECK(rig.origin.packets.size() == 1);
+
+    // Whoever cannot sign is not believed.
+    moved->send(other, as_bytes(answer_to(challenge, "some other password 22")));
+    const std::string good = answer_to(challenge, kClientPassword);
+    moved->send(other, as_bytes(good));
+    co_await wait_for(on, rig.origin, 2);
+    const auto introduction = stun::parse(as_bytes(rig.origin.packets[1]));
+    REQUIRE(introduction);
+    CHECK(introduction->username == "aor:cl");
+    CHECK(introduction->use_candidate);
+    CHECK(stun::verifies(as_bytes(rig.origin.packets[1]), *introduction, kPassword));
+    moved->send(other, as_bytes(kMuch));
+    while (client.packets.back() != kMuch) co_await wait_for(on, client, client.packets.size() + 1);
+    CHECK(rig.other.metric("weir_webrtc_takeovers_total") == "1");
+    CHECK(rig.other.dropped("unbound") == "2");
+  };
+  test::run(loop, body(loop, all));
+}
+
+TEST_CASE("an address that no proxy knows is sent nothing, and a known one no more than it sent",
+          "[webrtc]") {
+  Loop loop;
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
+    co_await rig.announce("a");
+    Collector client(on);
+    Collector stranger(on);
+    auto socket = connect_to(rig.buffers, rig.other.address, client);
+    auto strange = connect_to(rig.buffers, rig.other.address, stranger);
+    rig.store.values["webrtc-address:" + socket->local().text()] = "aor:cl";
+    std::size_t sent = 0;
+    while (client.packets.empty()) {
+      strange->send(as_bytes(kMuch));
+      socket->send(as_bytes(kMedia));  // less than a check has
+      sent += kMedia.size();
+      auto slept = co_await weir::sleep(on, 1ms);
+      REQUIRE(slept);
+    }
+    CHECK(sent >= client.packets[0].size());
+    CHECK(stranger.packets.empty());
+    CHECK(rig.origin.packets.empty());
+  };
+  test::run(loop, body(loop, all));
+}
+
+TEST_CASE("an origin that answers no check is told of once", "[webrtc]") {
+  Loop loop;
+  Rig all(loop);
+  auto body = [](Loop& on, Rig& rig) -> Task<void> {
+    Collector silent(on);
+    auto nobody = open_at(rig.buffers, "127.0.0.1", silent);
+    std::vector<Address> media{nobody->local()};
+    co_await rig.announce("a", std::move(media));
+    Collector client(on);
+    auto socket = connect_to(rig.buffers, rig.proxy.address, client);
+    const auto begun = on.now();
+    while (on.now() - begun < 5500ms) {
+      socket->send(as_bytes(check_named("aor:cl")));
+      auto slept = co_await weir::sleep(on, 100ms);
+      REQUIRE(slept);
+    }
+    CHECK(rig.proxy.metric("weir_upstream_failures_total{reason=\"timeout\"}") == "1");
   };
   test::run(loop, body(loop, all));
 }
@@ -214,10 +365,9 @@ TEST_CASE("a goodbye ends the paths of a session", "[webrtc]") {
     auto socket = connect_to(rig.buffers, rig.proxy.address, client);
     co_await pass(on, *socket, client, check_named("aor:cl"));
     co_await rig.proxy.directory.end("a");
-    while (rig.proxy.admission.connections() > 0) {
-      auto slept = co_await weir::sleep(on, 20ms);
-      REQUIRE(slept);
-    }
+    const bool left =
+        co_await comes_true(on, [&] { return rig.proxy.admission.connections() == 0; });
+    REQUIRE(left);
     CHECK(rig.proxy.directory.find("aor:cl") == nullptr);
     CHECK(rig.store.values.empty());
   };
@@ -252,10 +402,8 @@ TEST_CASE("over TCP, packets come with their length, whatever pieces they come i
     }
     CHECK(got == whole);
     ends[1]->close();
-    while (on.spawned() > 1) {
-      auto slept = co_await weir::sleep(on, 5ms);
-      REQUIRE(slept);
-    }
+    const bool alone = co_await comes_true(on, [&] { return on.spawned() <= 1; });
+    REQUIRE(alone);
   };
   test::run(loop, body(loop, all, framed(check_named("aor:cl")), framed(kMedia)));
 }

@@ -32,6 +32,21 @@ TEST_CASE("each server's way to name a stream is understood", "[whip]") {
   CHECK(stream_of("/rtc/v1/play/", "").empty());
 }
 
+TEST_CASE("the URL says who publishes", "[whip]") {
+  const auto publishes = [](std::string target, std::string type = "application/sdp") {
+    return (**whip_request(request("POST", std::move(target), std::move(type)))).publishes;
+  };
+  for (const char* target :
+       {"/rtc/v1/whip/?stream=a", "/live/cam/whip", "/whip/live/cam", "/live/cam?direction=whip"})
+    CHECK(publishes(target) == true);
+  for (const char* target : {"/rtc/v1/whep/?stream=a", "/rtc/v1/whip-play/?stream=a",
+                             "/live/cam/whep", "/live/cam?direction=whep"})
+    CHECK(publishes(target) == false);
+  CHECK(publishes("/my/own/way") == std::nullopt);
+  CHECK(publishes("/rtc/v1/publish/", "application/json") == true);
+  CHECK(publishes("/rtc/v1/play/", "application/json") == false);
+}
+
 TEST_CASE("other requests are not signalling", "[whip]") {
   CHECK_FALSE(*whip_request(request("GET", "/live/cam/whep")));
   CHECK_FALSE(*whip_request(request("POST", "/api/v1/clients", "application/json")));
@@ -40,6 +55,13 @@ TEST_CASE("other requests are not signalling", "[whip]") {
   CHECK_FALSE(*whip_request(request("POST", "/whipped/cream")));
   CHECK(*whip_request(request("OPTIONS", "/live/cam/whip")));
   CHECK(*whip_request(request("DELETE", "/session/7?weir_o=a&weir_s=b")));
+}
+
+TEST_CASE("a browser may ask first, also where the stream stands in the body", "[whip]") {
+  const auto asked = whip_request(request("OPTIONS", "/rtc/v1/publish/"));
+  REQUIRE(*asked);
+  CHECK((**asked).body == WhipRequest::Body::None);
+  CHECK((**asked).stream_target == "/rtc/v1/publish/?");
 }
 
 TEST_CASE("a body of the wrong type is refused with 415", "[whip]") {

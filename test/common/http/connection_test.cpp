@@ -2,6 +2,9 @@
 
 #include "common/http/client_connection.h"
 #include "common/http/server_connection.h"
+#include "common/io/child.h"
+#include "common/io/wait.h"
+#include "common/sessions.h"
 #include "test/support/loop_fixture.h"
 
 using namespace weir;
@@ -228,6 +231,35 @@ TEST_CASE("a watched connection can be destroyed, and its watch ends with it",
     auto next_turn = co_await weir::sleep(on, 0ms);
     CHECK(next_turn);
     CHECK(on.spawned() == 1);
+  };
+  test::run(loop, body(loop));
+}
+
+TEST_CASE("a drain ends who waits between two requests, and answers who has just connected",
+          "[http][connection]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    Sessions sessions(on);
+    auto ends = test::socket_pair(on);
+    http::ServerConnection server(std::move(ends[0]));
+    sessions.drain();
+    co_await say(*ends[1], "GET /first HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto first = co_await server.read_request();
+    REQUIRE(first);
+    CHECK(first->target == "/first");
+    CHECK(first->headers.find("Connection") == "close");
+
+    auto read_on = Child(on);
+    http::Parsed<http::Request> second = http::refuse(500, Errc::System, "not asked");
+    auto read = [](http::ServerConnection& from, auto& into) -> Task<void> {
+      into = co_await from.read_request();
+    };
+    read_on.start(read(server, second));
+    co_await sleep(on, milliseconds{1});
+    sessions.drain();
+    co_await read_on.join();
+    REQUIRE_FALSE(second);
+    CHECK(second.error().status == 0);
   };
   test::run(loop, body(loop));
 }

@@ -31,9 +31,11 @@ const Shop& shop() {
 }
 
 std::shared_ptr<TlsServer> serve(const std::string& certificates) {
-  auto server = TlsServer::open(certificates);
-  INVARIANT(server, server.error().text);
-  return *server;
+  auto server = std::make_shared<TlsServer>();
+  auto read = server->read(certificates);
+  INVARIANT(read, read.error().text);
+  server->show(std::move(*read));
+  return server;
 }
 
 // Whose certificate a client that asks for `host` gets, "nobody's" when it is for somebody else.
@@ -66,10 +68,13 @@ TEST_CASE("a client gets the certificate for the name it asks for", "[tls]") {
   CHECK(shown_to(*server, "b.b.one.test") == kOther);
 }
 
-TEST_CASE("certificates are read again, and stay when one of them is bad", "[tls]") {
+TEST_CASE("certificates are read again, and none when one of them is bad", "[tls]") {
   const auto server = serve(Shop::pair(shop().one));
   CHECK(shown_to(*server, "two.test") == kOther);
-  REQUIRE(server->reload(Shop::pair(shop().two)));
+  auto other = server->read(Shop::pair(shop().two));
+  REQUIRE(other);
+  CHECK(shown_to(*server, "one.test") == "its own");
+  server->show(std::move(*other));
   CHECK(shown_to(*server, "two.test") == "its own");
   CHECK(shown_to(*server, "one.test") == kOther);
 
@@ -78,11 +83,9 @@ TEST_CASE("certificates are read again, and stay when one of them is bad", "[tls
        {mismatched, Shop::pair(shop().one) + "," + mismatched, std::string("/nowhere/a:/nowhere/b"),
         std::string("/nowhere"), std::string("")}) {
     INFO(bad);
-    auto again = server->reload(bad);
-    CHECK_FALSE(again);
+    CHECK_FALSE(server->read(bad));
     CHECK(shown_to(*server, "two.test") == "its own");
   }
-  CHECK(server->reload());
 }
 
 TEST_CASE("certificates are found in a folder, by name", "[tls]") {

@@ -37,6 +37,57 @@ TEST_CASE("datagrams of all sizes arrive whole, in order, and come back", "[udp]
   test::run(loop, body(loop));
 }
 
+TEST_CASE("packets to many peers by turns arrive whole, each peer's in order", "[udp]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    UdpBuffers buffers(on);
+    Collector server(on);
+    auto port = open_at(buffers, "127.0.0.1", server);
+    // More peers than the socket remembers runs of, so that some fall on the same place.
+    constexpr std::size_t kPeers = 300;
+    constexpr std::size_t kRounds = 6;
+    std::vector<std::unique_ptr<Collector>> clients;
+    std::vector<std::unique_ptr<UdpSocket>> sockets;
+    for (std::size_t i = 0; i < kPeers; ++i) {
+      clients.push_back(std::make_unique<Collector>(on));
+      // Among sockets that share ports the kernel would now and then give two the same.
+      auto fd = UdpSocket::open(*Address::parse("127.0.0.1", 0), UdpSocket::Sharing::Alone);
+      REQUIRE(fd);
+      sockets.push_back(std::make_unique<UdpSocket>(buffers, *fd, *clients.back()));
+    }
+    std::vector<std::string> sent;
+    for (std::size_t round = 0; round < kRounds; ++round)  // the fourth ends each run
+      sent.emplace_back(round == 3 ? 700 : 1200, static_cast<char>('a' + round));
+    for (const auto& packet : sent)
+      for (const auto& socket : sockets)
+        port->send({.address = socket->local(), .local = {}}, as_bytes(packet));
+    for (const auto& client : clients) {
+      co_await wait_for(on, *client, kRounds);
+      CHECK(client->packets == sent);
+    }
+  };
+  test::run(loop, body(loop));
+}
+
+TEST_CASE("a socket that takes another's place in memory sends its own packets", "[udp]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    UdpBuffers buffers(on);
+    Collector server(on);
+    Collector other(on);
+    auto port = open_at(buffers, "127.0.0.1", server);
+    auto sender = std::make_optional<UdpSocket>(
+        buffers, *UdpSocket::open(*Address::parse("127.0.0.1", 0)), other);
+    const UdpPeer to{.address = port->local(), .local = {}};
+    sender->send(to, as_bytes("lost"));
+    sender.emplace(buffers, *UdpSocket::open(*Address::parse("127.0.0.1", 0)), other);
+    sender->send(to, as_bytes("kept"));
+    co_await wait_for(on, server, 1);
+    CHECK(server.packets.front() == "kept");
+  };
+  test::run(loop, body(loop));
+}
+
 TEST_CASE("many more packets than there are slots pass in one turn", "[udp]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {

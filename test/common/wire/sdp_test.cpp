@@ -65,6 +65,13 @@ TEST_CASE("a section without credentials of its own has the session's", "[sdp]")
   CHECK(ice->credentials == std::vector<sdp::Credentials>{{"sess", kPassword}});
 }
 
+TEST_CASE("who only receives is told from who sends", "[sdp]") {
+  const std::string text = "v=0\na=ice-ufrag:sess\na=ice-pwd:" + kPassword + "\nm=audio 9 X 0\n";
+  CHECK(sdp::read_ice(text + "a=recvonly\n")->receives);
+  CHECK_FALSE(sdp::read_ice(text + "a=sendonly\n")->receives);
+  CHECK_FALSE(sdp::read_ice(text)->receives);
+}
+
 TEST_CASE("what is rewritten names our addresses and none of the origin's", "[sdp]") {
   const std::string text = sdp::with_candidates(kAnswer, kOurs);
   for (const char* theirs : {"10.1.2", "fd00", "40000", "40001", "9000", "raddr"})

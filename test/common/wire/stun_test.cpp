@@ -124,3 +124,22 @@ TEST_CASE("DTLS, RTP and short datagrams are not STUN", "[stun]") {
   CHECK_FALSE(stun::is_stun(ByteBuffer(19)));
   CHECK_FALSE(stun::is_stun({}));
 }
+
+TEST_CASE("a check that we write is one that we believe", "[stun]") {
+  const stun::Transaction transaction{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  for (const bool nominates : {false, true}) {
+    const auto packet = stun::write({.username = "theirs:ours",
+                                     .password = "password-of-22-letters",
+                                     .transaction = transaction,
+                                     .tie_breaker = 0x1122334455667788,
+                                     .nominates = nominates});
+    const auto message = stun::parse(packet);
+    REQUIRE(message);
+    CHECK(message->is_request());
+    CHECK(message->username == "theirs:ours");
+    CHECK(message->use_candidate == nominates);
+    CHECK(stun::verifies(packet, *message, "password-of-22-letters"));
+    CHECK_FALSE(stun::verifies(packet, *message, "password-of-23-letters"));
+    CHECK(stun::transaction_of(packet) == transaction);
+  }
+}

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import threading
+import time
 import urllib.parse
 
 from support.scene import SLOWNESS, free_port, wait_until
@@ -28,10 +29,10 @@ FLAGS = [
 
 
 class Page:
-    """One browser with one page; `latest` is its last report."""
+    """One browser with one page; `latest` is its last report, `order` what each is answered with."""
 
     def __init__(self, scene, name, page, **arguments):
-        self.reports, self.stopping = [], False
+        self.reports, self.order = [], "go on"
         self.port = free_port()
         owner = self
 
@@ -47,10 +48,10 @@ class Page:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                owner.reports.append(json.loads(body))
+                owner.reports.append({"at": time.monotonic(), **json.loads(body)})
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(b"stop" if owner.stopping else b"go on")
+                self.wfile.write(owner.order.encode())
 
             def log_message(self, *_):
                 pass
@@ -79,7 +80,7 @@ class Page:
 
     def stop(self):
         """Ends the page's session as its user would; the status of the DELETE."""
-        self.stopping = True
+        self.order = "stop"
         return self.wait_for("deleted", 1)["deleted"]
 
     def close(self):

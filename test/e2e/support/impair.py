@@ -2,13 +2,20 @@
 same seed.
 
 Each client gets a socket of its own towards the server, so that the server tells clients apart. Shares are of
-all packets, in each direction.
+all packets, in each direction. With nothing impaired it is an address that can move to another server.
 """
 
+import http.client
+import http.server
 import random
+import re
 import selectors
 import socket
 import threading
+
+BAD = {"loss": 0.05, "double": 0.05, "swap": 0.05}
+# Nothing of SRT that is to arrive is corrupted: libsrt itself ends a connection over a corrupted loss report.
+WORST = {"loss": 0.2, "double": 0.1, "swap": 0.25}
 
 
 class Impaired:
@@ -22,7 +29,8 @@ class Impaired:
         self.port = self._front.getsockname()[1]
         self._back, self._held = {}, {}  # by client; by (socket, address)
         self.lost = self.doubled = self.swapped = self.corrupted = 0
-        self.up = []  # sizes of the packets that went to the server, and their first 16 bytes
+        # Of each packet its size and its first 16 bytes: towards the server and from it, before and behind this.
+        self.came_up, self.went_up, self.came_down, self.went_down = [], [], [], []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._front, selectors.EVENT_READ, None)
         self._stop = False
@@ -36,6 +44,10 @@ class Impaired:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         made.setblocking(False)
         return made
+
+    def move(self, port):
+        """From here on the server is the one on that port."""
+        self.server = (self.server[0], port)
 
     def close(self):
         self._stop = True
@@ -64,6 +76,7 @@ class Impaired:
 
     def _pass(self, packet, out, to, up):
         chance = self._random.random
+        (self.came_up if up else self.came_down).append((len(packet), packet[:16]))
         if chance() < self.loss:
             self.lost += 1
             return
@@ -88,5 +101,57 @@ class Impaired:
             out.sendto(packet, to)
         except OSError:
             return
-        if up:
-            self.up.append((len(packet), packet[:16]))
+        (self.went_up if up else self.went_down).append((len(packet), packet[:16]))
+
+
+class ImpairedSignalling:
+    """WHIP and WHEP of the server on `port`, in whose answers every UDP address is that of an Impaired in front of
+    it, one for each port; TCP is not offered."""
+
+    _CANDIDATE = re.compile(r"(a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 )(\d+)( .*)", re.IGNORECASE)
+
+    def __init__(self, scene, port, **network):
+        self.networks = {}
+
+        def through(match):
+            to = int(match[2])
+            if to not in self.networks:
+                self.networks[to] = Impaired(scene, to, **network)
+            return f"{match[1]}{self.networks[to].port}{match[3]}"
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def relay(handler):
+                body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+                server = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                server.request(handler.command, handler.path, body, dict(handler.headers))
+                answer = server.getresponse()
+                text = answer.read()
+                if answer.headers.get_content_type() == "application/sdp":
+                    lines = [self._CANDIDATE.sub(through, line) for line in text.decode().split("\r\n")]
+                    text = "\r\n".join(line for line in lines if " tcptype " not in line).encode()
+                server.close()
+                handler.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("content-length", "connection", "server", "date"):
+                        handler.send_header(name, value)
+                handler.send_header("Content-Length", str(len(text)))
+                handler.end_headers()
+                handler.wfile.write(text)
+
+            do_GET = do_POST = do_PATCH = do_DELETE = relay
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        scene.at_end(self._close)
+
+    def _close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, way):
+        """Packets at one of the four places of all its networks, such as "went_up"."""
+        return sum(len(getattr(network, way)) for network in self.networks.values())

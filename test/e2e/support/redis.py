@@ -1,4 +1,4 @@
-"""redis-server and redis-sentinel of a test's own: loopback only, in the test's directory, without a disk."""
+"""redis-server, also as a sentinel, of a test's own: loopback only, in the test's directory, without a disk."""
 
 import socket
 
@@ -87,7 +87,7 @@ class Sentinel:
                 "sentinel down-after-milliseconds weir 1000\n"
                 "sentinel failover-timeout weir 5000\n"
             )
-        self.process = scene.start(name, ["redis-sentinel", path])
+        self.process = scene.start(name, ["redis-server", path, "--sentinel"])
         wait_until(self.master, f"{name} knows the master")
 
     certificates = None
