@@ -28,6 +28,7 @@
 namespace weir {
 
 class LiveEvents;
+class TlsServer;
 
 class SystemApi {
  public:
@@ -42,6 +43,7 @@ class SystemApi {
     std::string token{};                   // of the control API; empty: none
     Identity identity;
     LiveEvents* events = nullptr;  // whose Handlers::events says that there is room
+    TlsServer* tls = nullptr;      // outlives this; null: plain HTTP
     std::size_t threads = 8;
     std::size_t max_waiting = 256;
     std::chrono::milliseconds deadline{10'000};

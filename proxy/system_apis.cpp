@@ -5,8 +5,8 @@
 namespace weir {
 
 SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events,
-                       const Config& config, OpenPorts known)
-    : identity_(std::move(identity)), handlers_(std::move(handlers)), events_(events) {
+                       TlsServer& tls, const Config& config, OpenPorts known)
+    : identity_(std::move(identity)), handlers_(std::move(handlers)), events_(events), tls_(tls) {
   PortOpener opener(1, std::move(known));
   for (const auto& [option, each] : handlers_) {
     const auto socket = opener.single(option, config.listen(option));
@@ -17,13 +17,15 @@ SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEven
 
 std::unique_ptr<SystemApi> SystemApis::make(const std::string& option, const Config& config,
                                             int socket) const {
+  const bool encrypted = option.ends_with("_https");
   return std::make_unique<SystemApi>(SystemApi::Options{.option = option,
                                                         .listen = *config.listen(option),
                                                         .socket = socket,
                                                         .allow = config.networks("system.allow"),
                                                         .token = config.text("api.token"),
                                                         .identity = identity_,
-                                                        .events = &events_},
+                                                        .events = &events_,
+                                                        .tls = encrypted ? &tls_ : nullptr},
                                      handlers_.at(option));
 }
 
