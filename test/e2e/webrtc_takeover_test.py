@@ -11,8 +11,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import scene
 from support.browser import Page
+from support.impair import Impaired
 from support.light_webrtc import REQUEST, LightClients, LightOrigin, stun
-from support.moving_address import MovingAddress
 from support.node import Weir, request
 from support.redis import Redis
 from support.scene import SLOWNESS, accepts, free_port, wait_until
@@ -33,7 +33,7 @@ def still(counts, began):
 
 class TakeOver(scene.SceneTest):
     def setUp(self):
-        self.address = MovingAddress(self.scene)
+        self.address = Impaired(self.scene, free_port())
 
     def cluster(self, origin, count=2, options=None):
         """Proxies of one Redis behind the address, which leads to the first."""
@@ -52,7 +52,7 @@ class TakeOver(scene.SceneTest):
             self.proxies.append(node)
         for node in self.proxies:
             wait_until(lambda: node.metric("weir_redis_up") == 1, f"{node.name} has Redis")
-        self.address.lead_to(self.proxies[0].media)
+        self.address.move(self.proxies[0].media)
 
     def crowd(self, count, checks, at=0):
         """Light clients whose media flows, signalled through one of the proxies."""
@@ -77,7 +77,7 @@ class TakeOver(scene.SceneTest):
 
     def move(self):
         self.proxies[0].process.kill()
-        self.address.lead_to(self.proxies[1].media)
+        self.address.move(self.proxies[1].media)
 
     def test_a_hundred_sessions_go_on_when_their_proxy_is_killed(self):
         origin = LightOrigin(self.scene)
@@ -99,7 +99,7 @@ class TakeOver(scene.SceneTest):
     def test_signalling_through_one_proxy_and_media_through_the_other(self):
         origin = LightOrigin(self.scene)
         self.cluster(origin.port)
-        self.address.lead_to(self.proxies[1].media)
+        self.address.move(self.proxies[1].media)
         self.crowd(10, [BROWSER])
         began = self.lost()
         wait_until(lambda: all(c.received > 40 for c in self.clients.clients), "media flows on")

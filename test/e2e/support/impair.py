@@ -2,7 +2,8 @@
 same seed.
 
 Each client gets a socket of its own towards the server, so that the server tells clients apart. Shares are of
-all packets, in each direction. With nothing impaired it is an address that can move to another server.
+all packets, in each direction. With nothing impaired it is an address that can move to another server, as an anycast
+address or a virtual IP does.
 """
 
 import http.client
@@ -33,7 +34,7 @@ class Impaired:
         self.came_up, self.went_up, self.came_down, self.went_down = [], [], [], []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._front, selectors.EVENT_READ, None)
-        self._stop = False
+        self._stop, self._lock = False, threading.Lock()
         self._thread = threading.Thread(target=self._run, name="impair", daemon=True)
         self._thread.start()
         scene.at_end(self.close)
@@ -46,8 +47,17 @@ class Impaired:
         return made
 
     def move(self, port):
-        """From here on the server is the one on that port."""
+        """From here on the server is the one on that port; what the one before still sends is lost."""
         self.server = (self.server[0], port)
+
+    def rebind(self):
+        """A NAT forgets its clients: the server sees each at a new address."""
+        with self._lock:
+            for back in self._back.values():
+                self._selector.unregister(back)
+                back.close()
+            self._back.clear()
+            self._held.clear()
 
     def close(self):
         self._stop = True
@@ -58,15 +68,19 @@ class Impaired:
     def _run(self):
         while not self._stop:
             for key, _ in self._selector.select(0.1):
-                for _ in range(64):
-                    try:
-                        packet, sender = key.fileobj.recvfrom(65536)
-                    except OSError:
-                        break
-                    if key.data is None:
-                        self._pass(packet, self._toward(sender), self.server, True)
-                    else:
-                        self._pass(packet, self._front, key.data, False)
+                with self._lock:
+                    self._drain(key.fileobj, key.data)
+
+    def _drain(self, source, client):
+        for _ in range(64):
+            try:
+                packet, sender = source.recvfrom(65536)
+            except OSError:
+                return
+            if client is None:
+                self._pass(packet, self._toward(sender), self.server, True)
+            elif sender[:2] == self.server:
+                self._pass(packet, self._front, client, False)
 
     def _toward(self, client):
         if client not in self._back:
