@@ -12,10 +12,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import scene
 from support.browser import Page
 from support.impair import Impaired
-from support.light_webrtc import REQUEST, LightClients, LightOrigin, stun
+from support.light_webrtc import LightClients, LightOrigin
 from support.node import Weir, request
 from support.redis import Redis
 from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.stun import message, signed
 from support.webrtc_client import Client
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -121,7 +122,7 @@ class TakeOver(scene.SceneTest):
         for proxy in self.proxies:
             for client in self.clients.clients:
                 forged = client.check(password="another password of 22")
-                unsigned = stun(REQUEST, "x" * 22)
+                unsigned = signed(message(), "x" * 22)
                 for packet in (forged, unsigned, b"\x80" + bytes(1100), b"\x16\xfe\xfd" + bytes(200)):
                     stranger.sendto(packet, ("127.0.0.1", proxy.media))
         wait_until(
