@@ -1,7 +1,6 @@
 """WebRTC without media: an origin that answers every offer and echoes every packet, and a client that sends what it
 likes."""
 
-import http.server
 import re
 import secrets
 import socket
@@ -10,6 +9,7 @@ import threading
 import time
 
 from support import stun
+from support.scripted_origin import ScriptedOrigin
 
 CLIENT = "cLnT"
 
@@ -28,32 +28,18 @@ class Origin:
         for each in (self.media, self.unread):
             each.bind(("127.0.0.1", 0))
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(handler):  # a health probe
-                handler.send_response(404)
-                handler.send_header("Content-Length", "0")
-                handler.end_headers()
-
-            def do_POST(handler):
-                handler.rfile.read(int(handler.headers["Content-Length"]))
-                taker = self.unread if "unread" in handler.path else self.media
-                port = taker.getsockname()[1]
-                answer = stun.description(secrets.token_hex(4), secrets.token_hex(12), port).encode()
-                handler.send_response(201)
-                handler.send_header("Content-Type", "application/sdp")
-                handler.send_header("Location", f"/session/{secrets.token_hex(6)}")
-                handler.send_header("Content-Length", str(len(answer)))
-                handler.end_headers()
-                handler.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        self.signalling = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http = self.signalling.server_address[1]
-        threading.Thread(target=self.signalling.serve_forever, daemon=True).start()
+        self.http = ScriptedOrigin(scene, self._signal).http
         threading.Thread(target=self._echo, daemon=True).start()
         scene.at_end(self.close)
+
+    def _signal(self, asked):
+        asked.body()
+        if asked.command != "POST":  # a health probe
+            return asked.give(b"", 404)
+        taker = self.unread if "unread" in asked.path else self.media
+        answer = stun.description(secrets.token_hex(4), secrets.token_hex(12), taker.getsockname()[1])
+        place = f"/session/{secrets.token_hex(6)}"
+        asked.give(answer.encode(), 201, Content_Type="application/sdp", Location=place)
 
     def _echo(self):
         while True:
@@ -65,8 +51,6 @@ class Origin:
                 return
 
     def close(self):
-        self.signalling.shutdown()
-        self.signalling.server_close()
         for each in (self.media, self.unread):
             each.close()
 

@@ -7,12 +7,13 @@ address or a virtual IP does.
 """
 
 import http.client
-import http.server
 import random
 import re
 import selectors
 import socket
 import threading
+
+from support.scripted_origin import ScriptedOrigin
 
 BAD = {"loss": 0.05, "double": 0.05, "swap": 0.05}
 # Nothing of SRT that is to arrive is corrupted: libsrt itself ends a connection over a corrupted loss report.
@@ -133,38 +134,20 @@ class ImpairedSignalling:
                 self.networks[to] = Impaired(scene, to, **network)
             return f"{match[1]}{self.networks[to].port}{match[3]}"
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def relay(handler):
-                body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-                server = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-                server.request(handler.command, handler.path, body, dict(handler.headers))
-                answer = server.getresponse()
-                text = answer.read()
-                if answer.headers.get_content_type() == "application/sdp":
-                    lines = [self._CANDIDATE.sub(through, line) for line in text.decode().split("\r\n")]
-                    text = "\r\n".join(line for line in lines if " tcptype " not in line).encode()
-                server.close()
-                handler.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("content-length", "connection", "server", "date"):
-                        handler.send_header(name, value)
-                handler.send_header("Content-Length", str(len(text)))
-                handler.end_headers()
-                handler.wfile.write(text)
+        def relay(asked):
+            server = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            server.request(asked.command, asked.path, asked.body(), dict(asked.headers))
+            answer = server.getresponse()
+            text = answer.read()
+            if answer.headers.get_content_type() == "application/sdp":
+                lines = [self._CANDIDATE.sub(through, line) for line in text.decode().split("\r\n")]
+                text = "\r\n".join(line for line in lines if " tcptype " not in line).encode()
+            server.close()
+            own = ("content-length", "connection", "server", "date")
+            headers = {name: value for name, value in answer.getheaders() if name.lower() not in own}
+            asked.give(text, answer.status, **headers)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = relay
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        scene.at_end(self._close)
-
-    def _close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        self.http = ScriptedOrigin(scene, relay).http
 
     def count(self, way):
         """Packets at one of the four places of all its networks, such as "went_up"."""

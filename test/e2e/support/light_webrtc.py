@@ -6,7 +6,6 @@ LightOrigin   answers WHIP like an ICE-lite server: signed checks are answered, 
 LightClients  each signals by WHIP, checks like a full agent, answers checks, and sends media ten times a second.
 """
 
-import http.server
 import random
 import secrets
 import selectors
@@ -16,6 +15,7 @@ import threading
 import time
 
 from support import stun
+from support.scripted_origin import ScriptedOrigin
 from support.stun import Stun, attribute, message, signed
 
 RTP = 0x80
@@ -59,43 +59,26 @@ class _Loop(threading.Thread):
 class LightOrigin(_Loop):
     def __init__(self, scene):
         super().__init__(scene, "light origin")
-        self.sessions = {}  # by our ufrag: {"password", "client", "at", "moves", "path"}
+        self.sessions = {}  # by our ufrag: {"password", "at", "moves"}
         self.owners = {}  # address -> session, of those that have shown a password
         self.silent = False  # takes sessions and answers none of their checks
         self.socket = self.open()
         self.media = self.socket.getsockname()[1]
         self.selector.register(self.socket, selectors.EVENT_READ, self.socket)
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                offer = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                ufrag, password = secrets.token_hex(4), secrets.token_hex(12)
-                session = {"password": password, "client": stun.credentials(offer), "at": None, "moves": 0}
-                owner.sessions[ufrag] = {**session, "path": self.path}
-                answer = stun.description(ufrag, password, owner.media).encode()
-                self.send_response(201)
-                self.send_header("Content-Type", "application/sdp")
-                self.send_header("Content-Length", str(len(answer)))
-                self.send_header("Location", f"/session/{ufrag}")
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def do_DELETE(self):
-                known = owner.sessions.pop(self.path.partition("?")[0].rpartition("/")[2], None)
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.port = ScriptedOrigin(scene, self._signal).http
         self.start()
+
+    def _signal(self, asked):
+        asked.body()
+        if asked.command == "POST":
+            ufrag, password = secrets.token_hex(4), secrets.token_hex(12)
+            self.sessions[ufrag] = {"password": password, "at": None, "moves": 0}
+            answer = stun.description(ufrag, password, self.media)
+            place = f"/session/{ufrag}"
+            return asked.give(answer.encode(), 201, Content_Type="application/sdp", Location=place)
+        name = asked.path.partition("?")[0].rpartition("/")[2]
+        ended = asked.command == "DELETE" and self.sessions.pop(name, None)
+        asked.give(b"", 200 if ended else 404)
 
     def took(self, sock, packet, sender):
         said = Stun(packet)
@@ -120,8 +103,6 @@ class LightOrigin(_Loop):
 
     def end(self):
         super().end()
-        self.server.shutdown()
-        self.server.server_close()
         self.socket.close()
 
 
