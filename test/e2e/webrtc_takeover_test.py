@@ -14,12 +14,12 @@ from support.browser import Page
 from support.impair import Impaired
 from support.light_webrtc import LightClients, LightOrigin
 from support.node import Weir, request
+from support.origin import WebrtcOrigin
 from support.redis import Redis
-from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.scene import SLOWNESS, free_port, wait_until
 from support.stun import message, signed
 from support.webrtc_client import Client
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 SESSIONS = 100
 WITHIN = 3.0  # seconds in which a session goes on
 BROWSER, SLOW = 2.5, 15.0  # seconds between checks of a browser; of a client that hardly checks
@@ -137,11 +137,7 @@ class TakeOver(scene.SceneTest):
         self.assertRaises(BlockingIOError, stranger.recv, 2048)
 
     def test_browsers_see_and_are_seen_when_their_proxy_is_killed(self):
-        port = free_port()
-        program = ["/usr/bin/python3", os.path.join(HERE, "support/webrtc_origin.py"), str(port)]
-        self.scene.start("origin", program)
-        wait_until(lambda: accepts(port), "the origin listens", 20 * SLOWNESS)
-        self.cluster(port)
+        self.cluster(WebrtcOrigin(self.scene).http)
         url = f"http://127.0.0.1:{self.proxies[0].http}/live/cam"
         publisher = self.page("publisher", "publish", f"{url}/whip")
         publisher.wait_for("sent", 30)
@@ -165,9 +161,7 @@ class TakeOver(scene.SceneTest):
         self.assertEqual(200, request(self.proxies[1].http, "DELETE", f"/session/{path}")[0])
 
     def page(self, name, role, url):
-        page = Page(self.scene, name, "webrtc_page.html", role=role, url=url)
-        self.addCleanup(page.close)
-        return page
+        return Page(self.scene, name, "webrtc_page.html", role=role, url=url)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ class Page:
         self.process = scene.start(
             name, [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"http://127.0.0.1:{self.port}/?{query}"]
         )
+        scene.at_end(self.close)
 
     @property
     def latest(self):
