@@ -281,7 +281,7 @@ class Control(scene.SceneTest):
     def every_protocol(self, options=None):
         """A proxy and behind it SRT, RTSP and WebRTC: a publisher and a viewer of each, these as self.viewers."""
         rtsp = free_port()
-        origin = srt.Origin(self.scene, free_port, wait_until)
+        origin = srt.Origin(self.scene)
         self.scene.start("rtsp-origin", [os.path.join(SUPPORT, "rtsp_server.py"), "--port", rtsp])
         webrtc = WebrtcOrigin(self.scene)
         ports = {name: f"127.0.0.1:{free_port()}" for name in ("srt", "rtsp", "webrtc")}

@@ -189,7 +189,7 @@ class HostileToWebRtc(Hostile):
 class HostileToSrt(Hostile):
     def setUp(self):
         super().setUp()
-        self.origin = srt.Origin(self.scene, free_port, wait_until)
+        self.origin = srt.Origin(self.scene)
         self.proxy = self.proxy_for(self.origin.port)
         self.publisher = self.caller("#!::r=live/probe,m=publish")
         self.player = self.caller("#!::r=live/probe")
@@ -206,9 +206,7 @@ class HostileToSrt(Hostile):
         )
 
     def caller(self, streamid, **options):
-        caller = srt.Caller("127.0.0.1", self.port, streamid, **options)
-        self.scene.at_end(caller.close)
-        return caller
+        return srt.call(self.scene, self.port, streamid, **options)
 
     def _send(self):
         while not self._stop.wait(0.01):

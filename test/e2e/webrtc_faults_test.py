@@ -85,7 +85,7 @@ class HungOrigin(WithWebRtc):
         sides = []
         for i in range(2):
             webrtc = WebrtcOrigin(self.scene, f"webrtc-{i}")
-            sides.append((srt.Origin(self.scene, free_port, wait_until, f"srt-{i}"), webrtc))
+            sides.append((srt.Origin(self.scene, f"srt-{i}"), webrtc))
         rtmp = Origin(self.scene)
         srt_port = free_port()
         upstreams = {f"o{i}": {"srt": side[0].port, "http": side[1].http} for i, side in enumerate(sides)}
@@ -93,9 +93,7 @@ class HungOrigin(WithWebRtc):
         node = self.proxy(upstreams, {"listen.srt": f"127.0.0.1:{srt_port}", "origin.eject": "60s"})
 
         def caller(streamid):
-            made = srt.Caller("127.0.0.1", srt_port, streamid)
-            self.scene.at_end(made.close)
-            return made
+            return srt.call(self.scene, srt_port, streamid)
 
         for i in range(16):
             caller(f"#!::r=live/s{i},m=publish")
