@@ -143,8 +143,9 @@ class Scene:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def start(self, name, argv, env=None, limits=(), cwd=None, stdout=None):
-        """`limits`: pairs for setrlimit. Standard output and error go to the log, unless `stdout` says else."""
+    def start(self, name, argv, env=None, limits=(), cwd=None, stdin=None, stdout=None):
+        """`limits`: pairs for setrlimit. Standard output and error go to the log, unless `stdout` says else,
+        and nothing is read, unless `stdin` does."""
         import resource
 
         number = self._names[name] = self._names.get(name, 0) + 1
@@ -161,7 +162,7 @@ class Scene:
         with open(log, "wb") as output:
             popen = subprocess.Popen(
                 [str(word) for word in argv],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin or subprocess.DEVNULL,
                 stdout=stdout or output,
                 stderr=output,
                 env={**clean_environment(), **(env or {})},
