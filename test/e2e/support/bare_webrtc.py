@@ -77,12 +77,12 @@ class Client:
 
 
 class Probe:
-    """A stream of numbered packets to an echoing origin and back, one every `period`, none of them repeated."""
+    """A stream of numbered packets to an echoing origin and back, one every PERIOD, none of them repeated."""
 
-    LATE = 1.0
+    PERIOD, LATE = 0.01, 1.0
 
-    def __init__(self, client, period=0.01):
-        self.client, self.period = client, period
+    def __init__(self, client):
+        self.client = client
         self.sent, self.came = 0, []  # numbers
         self.gap, self._last = 0.0, None
         self._stop = threading.Event()
@@ -93,7 +93,7 @@ class Probe:
             thread.start()
 
     def _send(self):
-        while not self._stop.wait(self.period):
+        while not self._stop.wait(self.PERIOD):
             try:
                 if self.sent % 100 == 50:
                     self.client.socket.send(self.client.check())

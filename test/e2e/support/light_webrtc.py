@@ -61,7 +61,6 @@ class LightOrigin(_Loop):
         super().__init__(scene, "light origin")
         self.sessions = {}  # by our ufrag: {"password", "at", "moves"}
         self.owners = {}  # address -> session, of those that have shown a password
-        self.silent = False  # takes sessions and answers none of their checks
         self.socket = self.open()
         self.media = self.socket.getsockname()[1]
         self.selector.register(self.socket, selectors.EVENT_READ, self.socket)
@@ -88,7 +87,7 @@ class LightOrigin(_Loop):
                 sock.sendto(packet, session["at"])
             return
         session = self.sessions.get(said.username.partition(":")[0])
-        if self.silent or said.kind != stun.REQUEST or not session:
+        if said.kind != stun.REQUEST or not session:
             return
         if not said.signed_with(session["password"]):
             return
@@ -113,7 +112,7 @@ class LightClient:
         self.socket, self.at, self.checks = sock, at, checks
         self.ufrag, self.password = secrets.token_hex(4), secrets.token_hex(12)
         self.origin = self.location = None
-        self.sent = self.received = self.challenged = 0
+        self.sent = self.received = 0
         self.arrivals = []  # times of echoes
         self.next_check = self.next_media = 0.0
 
@@ -145,7 +144,6 @@ class LightClient:
             self.arrivals.append(time.monotonic())
         elif said.kind == stun.REQUEST and said.signed_with(self.password):
             assert said.username == f"{self.ufrag}:{self.origin[0]}", said.username
-            self.challenged += 1
             self._send(signed(message(kind=stun.SUCCESS, transaction=said.transaction), self.password))
 
     def longest_gap(self, begin, end):
