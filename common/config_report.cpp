@@ -178,7 +178,6 @@ class Reporter {
   }
 
   void warn_of_access() {
-    const auto on = config_.listeners();
     const bool token = !text("api.token").empty();
     const auto system = config_.listen("listen.system");
     const bool open = system && !is_loopback(system->host);

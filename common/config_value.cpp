@@ -9,6 +9,7 @@
 
 #include "common/check.h"
 #include "common/endpoint.h"
+#include "common/wire/http1_headers.h"
 
 namespace weir {
 namespace {
@@ -149,16 +150,9 @@ Parsed<std::chrono::milliseconds> parse_duration(std::string_view text) {
 
 Parsed<std::vector<Endpoint>> parse_hosts(std::string_view text) {
   std::vector<Endpoint> hosts;
-  while (!text.empty()) {
-    const auto comma = std::min(text.find(','), text.size());
-    std::string_view word = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-    while (word.starts_with(' ')) word.remove_prefix(1);
-    while (word.ends_with(' ')) word.remove_suffix(1);
-    if (word.empty()) continue;
-    const bool port_alone = word.find_first_not_of("0123456789") == word.npos;
+  for (const auto word : http::split_list(text)) {
     auto host = parse_endpoint(word, "");
-    if (!host || port_alone || host->host.empty()) return bad(word, "is no address or name");
+    if (!host) return bad(word, "is no address or name");
     if (hosts.size() == kMaxHosts)
       return std::unexpected(fmt::format("names more than {} addresses", kMaxHosts));
     hosts.push_back(std::move(*host));

@@ -101,6 +101,21 @@ std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission
   return std::make_unique<Listener>(loop, fd, std::move(accepted));
 }
 
+void ServedPort::take_up(Loop& loop, const std::vector<int>& descriptors, Admission& admission,
+                         Serve serve) {
+  if (descriptors == descriptors_) return;
+  close();
+  descriptors_ = descriptors;
+  if (descriptors.empty()) return;
+  const int fd = descriptors[static_cast<std::size_t>(loop.index())];
+  listener_ = serve_clients(loop, fd, admission, std::move(serve));
+}
+
+void ServedPort::close() {
+  if (listener_) listener_->take_waiting();
+  listener_.reset();
+}
+
 Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted) {
   Endpoint endpoint = wanted;
   if (!descriptors.empty()) endpoint.port = Address::of_socket(descriptors.front()).port();

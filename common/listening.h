@@ -31,4 +31,18 @@ Endpoint endpoint_of(const std::vector<int>& descriptors, const Endpoint& wanted
 using Serve = std::function<Task<void>(std::unique_ptr<Socket>, std::shared_ptr<void> ticket)>;
 std::unique_ptr<Listener> serve_clients(Loop& loop, int fd, Admission& admission, Serve serve);
 
+// One loop's share of a port that may be moved or taken away while its clients go on.
+class ServedPort {
+ public:
+  // These descriptors, one for each loop, in place of those it has; none: off. Nothing changes when
+  // they are the same. As serve_clients().
+  void take_up(Loop& loop, const std::vector<int>& descriptors, Admission& admission, Serve serve);
+  // Who waits in the kernel's queue is served first.
+  void close();
+
+ private:
+  std::vector<int> descriptors_;
+  std::unique_ptr<Listener> listener_;
+};
+
 }  // namespace weir

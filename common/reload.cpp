@@ -13,7 +13,7 @@ namespace weir {
 namespace {
 
 // Keys, and sections that end in a dot.
-constexpr std::array<std::string_view, 12> kNeedRestart{"role",
+constexpr std::array<std::string_view, 16> kNeedRestart{"role",
                                                         "workers",
                                                         "node.",
                                                         "state.",
@@ -24,7 +24,11 @@ constexpr std::array<std::string_view, 12> kNeedRestart{"role",
                                                         "http.root",
                                                         "log.format",
                                                         "webrtc.max_sessions",
-                                                        "origin.max"};
+                                                        "origin.max",
+                                                        "access_log.",
+                                                        "proxy_protocol.",
+                                                        "metrics.",
+                                                        "console."};
 
 double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

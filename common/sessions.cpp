@@ -165,7 +165,6 @@ void Sessions::add(LiveSession& session) {
 }
 
 void Sessions::remove(LiveSession& session) {
-  session.settle();
   leave_load(session);
   if (witness_ != nullptr && !session.facts_.connection)
     witness_->session_ended({.facts = session.facts_,
@@ -265,21 +264,24 @@ std::optional<SessionState> Sessions::find(const std::string& id) const {
 
 SessionsByStream Sessions::by_stream() const {
   SessionsByStream streams;
+  const auto now = Clock::now();
   for (LiveSession* each = first_; each != nullptr; each = each->next_) {
-    if (each->facts_.stream.empty()) continue;
-    const SessionState state = state_of(*each);
-    StreamSessions& stream = streams[state.facts.stream];
-    stream.age = std::max(stream.age, state.age);
-    if (stream.upstream.empty()) stream.upstream = state.facts.upstream;
-    if (state.facts.kind == SessionKind::Publish) {
-      stream.publisher = {state.id, std::string(state.facts.protocol)};
-      stream.publishing += state.traffic;
-      stream.publishing_rate += state.rate;
+    const SessionFacts& facts = each->facts_;
+    if (facts.stream.empty()) continue;
+    const Traffic traffic = each->count_();
+    const auto rate = each->rate_.rate(now, traffic);
+    StreamSessions& stream = streams[facts.stream];
+    stream.age = std::max(stream.age, std::chrono::duration_cast<milliseconds>(now - each->begun_));
+    if (stream.upstream.empty()) stream.upstream = facts.upstream;
+    if (facts.kind == SessionKind::Publish) {
+      stream.publisher = {each->id_, std::string(facts.protocol)};
+      stream.publishing += traffic;
+      stream.publishing_rate += rate;
     } else {
-      ++stream.viewers[std::string(state.facts.protocol)];
-      stream.playing += state.traffic;
-      stream.playing_rate += state.rate;
-      stream.viewer_kbps = std::max(stream.viewer_kbps, state.rate.sent_kbps);
+      ++stream.viewers[std::string(facts.protocol)];
+      stream.playing += traffic;
+      stream.playing_rate += rate;
+      stream.viewer_kbps = std::max(stream.viewer_kbps, rate.sent_kbps);
     }
   }
   return streams;

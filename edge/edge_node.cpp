@@ -57,17 +57,8 @@ struct EdgeNode::PerLoop {
 
   // From here on these are the ports.
   void take_up(const Ports& next, Admission& admission) {
-    const auto serve = [&](std::unique_ptr<Listener>& listener, auto port, auto session) {
-      const std::vector<int>& descriptors = next.*port;
-      if (descriptors == ports.*port) return;
-      close(listener);
-      if (descriptors.empty()) return;
-      const int fd = descriptors[static_cast<std::size_t>(loop.index())];
-      listener = serve_clients(loop, fd, admission, std::bind_front(session, this));
-    };
-    serve(rtmp, &Ports::rtmp, &PerLoop::serve_rtmp);
-    serve(http, &Ports::http, &PerLoop::serve_http);
-    ports = next;
+    rtmp.take_up(loop, next.rtmp, admission, std::bind_front(&PerLoop::serve_rtmp, this));
+    http.take_up(loop, next.http, admission, std::bind_front(&PerLoop::serve_http, this));
   }
 
   Task<void> serve_rtmp(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
@@ -78,14 +69,8 @@ struct EdgeNode::PerLoop {
                             std::move(ticket));
   }
 
-  static void close(std::unique_ptr<Listener>& listener) {
-    if (listener) listener->take_waiting();
-    listener.reset();
-  }
-
   Loop& loop;
   EdgeOptions options;  // sessions look into it
-  Ports ports;
   EdgeMetrics metrics;
   MergeWindow window;
   Resolver resolver;
@@ -93,8 +78,8 @@ struct EdgeNode::PerLoop {
   HttpRelay relay;
   HttpCacheTallies cache_tallies;
   HttpCache cache;
-  std::unique_ptr<Listener> rtmp;
-  std::unique_ptr<Listener> http;
+  ServedPort rtmp;
+  ServedPort http;
   std::vector<Metrics::Sample> samples;
 };
 
@@ -153,8 +138,8 @@ Result<std::vector<StreamReport>> EdgeNode::streams(milliseconds patience) {
 void EdgeNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    PerLoop::close(part.rtmp);
-    PerLoop::close(part.http);
+    part.rtmp.close();
+    part.http.close();
   });
 }
 

@@ -21,13 +21,12 @@ Node::Node(Context context, const Config& config, ProxyNode::Ports ports, OpenPo
   if (config.text("role") == "edge") {
     edge_ = std::make_unique<EdgeNode>(loops, edge_options_of(config, id, files), routing,
                                        admission, metrics, EdgeNode::Ports{ports.rtmp, ports.http});
-    open_api(config, ports);
-    return;
+  } else {
+    auto options = proxy_options_of(config, id, files, ports);
+    options.webrtc_store = webrtc_store;
+    proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics,
+                                         ports, older);
   }
-  auto options = proxy_options_of(config, id, files, ports);
-  options.webrtc_store = webrtc_store;
-  proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics,
-                                       ports, older);
   open_api(config, ports);
 }
 
@@ -87,9 +86,10 @@ Reload::Commit Node::prepare(const Config& after) {
   auto setup = router_setup_of(after);
   auto health = health_check_of(after);
   auto reconfigure = [this, opener = std::move(opener), setup = std::move(setup),
-                      health = std::move(health)]() mutable {
+                      health = std::move(health), ports]() mutable {
     context_.routing.reconfigure(std::move(setup), std::move(health));
     open_ = opener->keep();
+    api_->listen(ports.api);
   };
   if (edge_) {
     auto options = edge_options_of(after, context_.id, context_.files);
@@ -97,7 +97,6 @@ Reload::Commit Node::prepare(const Config& after) {
             ports]() mutable {
       reconfigure();
       edge_->apply(options, {ports.rtmp, ports.http});
-      api_->listen(ports.api);
     };
   }
   auto options = proxy_options_of(after, context_.id, context_.files, ports);
@@ -105,7 +104,6 @@ Reload::Commit Node::prepare(const Config& after) {
       [this, reconfigure = std::move(reconfigure), options = std::move(options), ports]() mutable {
         reconfigure();
         proxy_->apply(std::move(options), ports);
-        api_->listen(ports.api);
       };
 }
 

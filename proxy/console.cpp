@@ -1,16 +1,10 @@
 #include "proxy/console.h"
 
-#include <chrono>
-
 #include "common/config.h"
+#include "proxy/state_file.h"
 
 namespace weir {
 namespace {
-
-std::int64_t wall_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 std::optional<ConsoleFiles> files_of(const Config& config) {
   const std::string& wanted = config.text("console.path");
@@ -44,8 +38,10 @@ Console::Console(const Config& config, const NodeIdentity& identity, ControlView
                },
                .sample =
                    [this, &view] {
-                     if (const auto node = view.node()) history_.add(wall_ms(), *node);
-                   }}) {}
+                     if (const auto node = view.node())
+                       history_.add(wall_now().time_since_epoch().count(), *node);
+                   }},
+              {.sampling = NodeHistory::kPeriod}) {}
 
 void Console::join(SystemPages::Handlers& handlers) {
   if (files_)

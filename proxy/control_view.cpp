@@ -120,8 +120,8 @@ Result<NodeView> ControlView::node() {
 Result<NodePicture> ControlView::picture() {
   auto streams_here = streams();
   if (!streams_here) return std::unexpected(streams_here.error());
-  auto page = clients(0, 0, {});
-  if (!page) return std::unexpected(page.error());
+  auto here = parts();
+  if (!here) return std::unexpected(here.error());
   auto known = upstreams();
   if (!known) return std::unexpected(known.error());
   NodePicture picture{
@@ -138,7 +138,7 @@ Result<NodePicture> ControlView::picture() {
     view.rate += stream.sessions.playing_rate;
   }
   view.streams = picture.streams.size();
-  view.sessions = page->total;
+  view.sessions = here->sessions->size();
   view.upstreams =
       static_cast<std::size_t>(std::ranges::count_if(picture.upstreams, [](const auto& each) {
         return each.alive && !each.ejected() && !each.drained;

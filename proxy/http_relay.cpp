@@ -45,7 +45,7 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
       continue;
     }
     auto signalled = Signalled::NotTaken;
-    if (whip_offered_) signalled = co_await serve_signalling(*whip_, client, *request);
+    if (whip_) signalled = co_await serve_signalling(*whip_, client, *request);
     if (signalled == Signalled::Closed) co_return;
     if (signalled == Signalled::On) continue;
     HttpExchange exchange(*this, client, std::move(*request));

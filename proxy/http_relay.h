@@ -67,15 +67,12 @@ class HttpRelay {
   // WebRTC signalling is relayed with our media addresses from now on. REQUIRES: both outlive this.
   void offer_webrtc(WebrtcDirectory& directory, const WhipOptions& options) {
     whip_.emplace(loop_, routing_, resolver_, directory, options);
-    whip_offered_ = true;
   }
-  // Requests that are under way end as they began.
-  void offer_no_webrtc() { whip_offered_ = false; }
+  // Requests that are under way, which have a copy, end as they began.
+  void offer_no_webrtc() { whip_.reset(); }
 
   // None unless it is offered.
-  std::optional<WhipExchange::Context> webrtc() const {
-    return whip_offered_ ? whip_ : std::nullopt;
-  }
+  const std::optional<WhipExchange::Context>& webrtc() const { return whip_; }
 
   HttpUpstreamPool& pool() { return pool_; }
   const HttpRelayOptions& options() const { return options_; }
@@ -94,7 +91,6 @@ class HttpRelay {
   HttpRelayTallies tallies_;
   HttpUpstreamPool pool_;
   std::optional<WhipExchange::Context> whip_;
-  bool whip_offered_ = false;
 };
 
 }  // namespace weir

@@ -54,17 +54,12 @@ struct ProxyNode::PerLoop {
   // From here on these are the ports. What is left of others keeps its sessions.
   void take_up(const Ports& next, ProxyNode& node) {
     const auto index = static_cast<std::size_t>(loop.index());
-    const auto serve = [&](std::unique_ptr<Listener>& listener, auto port, auto session) {
-      const std::vector<int>& descriptors = next.*port;
-      if (descriptors == ports.*port) return;
-      close(listener);
-      if (descriptors.empty()) return;
-      listener =
-          serve_clients(loop, descriptors[index], node.admission_, std::bind_front(session, this));
+    const auto serve = [&](ServedPort& port, const std::vector<int>& descriptors, auto session) {
+      port.take_up(loop, descriptors, node.admission_, std::bind_front(session, this));
     };
-    serve(rtmp, &Ports::rtmp, &PerLoop::serve_rtmp);
-    serve(http, &Ports::http, &PerLoop::serve_http);
-    serve(rtsp, &Ports::rtsp, &PerLoop::serve_rtsp);
+    serve(rtmp, next.rtmp, &PerLoop::serve_rtmp);
+    serve(http, next.http, &PerLoop::serve_http);
+    serve(rtsp, next.rtsp, &PerLoop::serve_rtsp);
     if (next.webrtc_udp != ports.webrtc_udp) {
       if (webrtc) webrtc->stop_accepting();
       if (webrtc) old_webrtc.push_back(std::move(webrtc));
@@ -73,7 +68,7 @@ struct ProxyNode::PerLoop {
       else
         open_webrtc(next.webrtc_udp[index], node.admission_, node.webrtc_, node.metrics_);
     }
-    serve(webrtc_tcp, &Ports::webrtc_tcp, &PerLoop::serve_webrtc);
+    serve(webrtc_tcp, next.webrtc_tcp, &PerLoop::serve_webrtc);
     if (next.srt != ports.srt) {
       if (srt) srt->stop_accepting();
       if (srt) old_srt.push_back(std::move(srt));
@@ -81,11 +76,6 @@ struct ProxyNode::PerLoop {
         open_srt(next.srt[index], node.admission_, node.srt_cookies_, node.srt_directory_);
     }
     ports = next;
-  }
-
-  static void close(std::unique_ptr<Listener>& listener) {
-    if (listener) listener->take_waiting();
-    listener.reset();
   }
 
   // What the process after this one passes on is as if received here.
@@ -101,7 +91,7 @@ struct ProxyNode::PerLoop {
   }
 
   void stop_accepting() {
-    for (auto* listener : {&rtmp, &http, &rtsp, &webrtc_tcp}) close(*listener);
+    for (auto* port : {&rtmp, &http, &rtsp, &webrtc_tcp}) port->close();
     if (webrtc) webrtc->stop_accepting();
     if (srt) srt->stop_accepting();
   }
@@ -123,11 +113,11 @@ struct ProxyNode::PerLoop {
   std::unique_ptr<UdpBuffers> udp;    // when there is a UDP port
   std::unique_ptr<PacketPass> older;  // to the process before this one
   std::unique_ptr<PacketPass> newer;  // from the one after
-  std::unique_ptr<Listener> rtmp;
-  std::unique_ptr<Listener> http;
-  std::unique_ptr<Listener> rtsp;
+  ServedPort rtmp;
+  ServedPort http;
+  ServedPort rtsp;
   std::unique_ptr<WebrtcPort> webrtc;
-  std::unique_ptr<Listener> webrtc_tcp;
+  ServedPort webrtc_tcp;
   std::unique_ptr<SrtRelay> srt;
   std::vector<std::unique_ptr<WebrtcPort>> old_webrtc;  // one for each time it was moved
   std::vector<std::unique_ptr<SrtRelay>> old_srt;

@@ -37,7 +37,6 @@ class PublicApiNode {
 
   LoopGroup& loops_;
   Admission admission_;
-  std::vector<int> descriptors_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };
 

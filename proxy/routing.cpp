@@ -198,6 +198,8 @@ void Routing::begin_to_keep(std::unique_ptr<StateKeeper> keeper, Duration route_
   home_.post([this, keeper = std::move(keeper), route_lifetime]() mutable {
     keeper_ = std::move(keeper);
     if (!keeper_->keeps()) return;
+    static_cast<void>(
+        keeper_->take_restored());  // the process before this one has told what is true
     state_.emplace(router_, route_lifetime);
     router_.watch_routes(true);
     for (const std::string& key : router_.route_keys()) router_.route_changed(key);

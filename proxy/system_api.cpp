@@ -300,18 +300,15 @@ class SystemApi::Server {
                                                std::move(token));
   }
 
-  void wake() const {
-    const std::uint64_t once = 1;
-    static_cast<void>(::write(wake_, &once, sizeof once));
-  }
+  void wake() const { ::eventfd_write(wake_, 1); }
 
   bool somebody_waits(std::chrono::milliseconds patience) {
     if (!accepting_) socket_.close();
     // poll(2): a negative descriptor is ignored.
     pollfd events[] = {{socket_.impl()->sockfd(), POLLIN, 0}, {wake_, POLLIN, 0}};
     if (::poll(events, 2, static_cast<int>(patience.count())) <= 0) return false;
-    std::uint64_t wakes = 0;
-    if (events[1].revents != 0) static_cast<void>(::read(wake_, &wakes, sizeof wakes));
+    eventfd_t wakes = 0;
+    if (events[1].revents != 0) ::eventfd_read(wake_, &wakes);
     return events[0].revents != 0 && accepting_ && !stopping_;
   }
 

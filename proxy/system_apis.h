@@ -1,5 +1,5 @@
 // proxy/system_apis.h
-// The system APIs of a node, listen.api and listen.system, wherever the configuration wants them.
+// The APIs of a node that may change it, wherever the configuration wants them.
 //
 // A listener that a reload moves or takes away stops accepting at once, and its connections end as
 // they would: one of them may carry the answer to that very reload.

@@ -5,6 +5,7 @@
 #include <Poco/JSON/Parser.h>
 #include <spdlog/fmt/fmt.h>
 
+#include "common/stream_key.h"
 #include "proxy/control_json.h"
 
 namespace weir {
@@ -14,7 +15,6 @@ using Poco::JSON::Array;
 using Poco::JSON::Object;
 
 constexpr int kMaxDepth = 16;
-constexpr std::string_view kDefaultVhost = "__defaultVhost__/";
 
 Object::Ptr parsed(const std::string& text) {
   Poco::JSON::Parser parser;
@@ -48,7 +48,8 @@ void each_of(const Object& object, const std::string& name, Take take) {
 
 TopStream stream_of(const Object& object) {
   TopStream stream{.name = text_of(object, "stream_key")};
-  if (stream.name.starts_with(kDefaultVhost)) stream.name.erase(0, kDefaultVhost.size());
+  if (const auto vhost = fmt::format("{}/", kDefaultVhost); stream.name.starts_with(vhost))
+    stream.name.erase(0, vhost.size());
   const auto upstream = text_of(object, "upstream");
   const bool published = text_of(object, "source") == "publisher";
   stream.source = upstream.empty() ? (published ? "published" : "")

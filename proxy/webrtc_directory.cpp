@@ -80,7 +80,7 @@ Result<void> WebrtcDirectory::add(WebrtcSession session, Clock::time_point now) 
 
 Task<Result<void>> WebrtcDirectory::announce(Loop& loop, WebrtcSession session) {
   auto added = add(session, loop.now());
-  if (!added) co_return std::move(added);
+  if (!added || store_ == nullptr) co_return std::move(added);
   std::vector<Written> values;
   add_written(session, values);
   co_await write(std::move(values));
@@ -95,7 +95,6 @@ void WebrtcDirectory::add_written(const WebrtcSession& session, std::vector<Writ
 
 Task<void> WebrtcDirectory::write(std::vector<Written> values) {
   static log::Limited trouble{std::chrono::seconds(10)};
-  if (store_ == nullptr) co_return;
   for (auto& each : values) {
     auto put = co_await store_->put(std::move(each.name), std::move(each.value), kLifetime);
     if (put) continue;

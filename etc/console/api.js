@@ -36,6 +36,25 @@ export async function ask(method, path, signal = undefined) {
   return response.json();
 }
 
+// Looks when the returned function is called, and then `period` after each look, unless the page is hidden; calling it again
+// begins anew. `current()` tells a look whether that has not happened meanwhile.
+export function repeated(period, look) {
+  let timer = 0;
+  let round = 0;
+  async function turn(mine) {
+    try {
+      if (!document.hidden) await look(() => mine === round);
+    } catch {
+      // The stream of events tells what is wrong.
+    }
+    if (mine === round) timer = setTimeout(turn, period, mine);
+  }
+  return () => {
+    clearTimeout(timer);
+    turn(++round);
+  };
+}
+
 // Pictures of the node, for as long as the connection lasts. Why not EventSource: it sends no Authorization.
 export async function* pictures(signal) {
   const response = await fetch('/api/v1/events', { headers: headers(), signal, cache: 'no-store' });

@@ -3,6 +3,7 @@
 import { Refused, ask, pictures, token } from './api.js';
 import { Clients } from './clients.js';
 import { $, confirmed, setText, toast } from './dom.js';
+import { DEFAULT_VHOST } from './format.js';
 import { Nodes } from './nodes.js';
 import { Overview } from './overview.js';
 import { Player } from './player.js';
@@ -91,7 +92,6 @@ const clients = new Clients({
       clients.start();
     }
   },
-  failed: () => {},
 });
 const streams = new Streams({
   play: stream => player.open(stream, node),
@@ -108,7 +108,7 @@ const upstreams = new Upstreams({
       await change('POST', path, upstream.drained ? `${upstream.id} is back in use` : `${upstream.id} is drained`);
   },
 });
-const nodes = new Nodes({ failed: () => {} });
+const nodes = new Nodes();
 
 function show(picture) {
   const { weir, self } = picture.summary;
@@ -132,7 +132,7 @@ function playLinked() {
   if (!link) return;
   history.replaceState(null, '', location.pathname);
   const name = decodeURIComponent(link[1]);
-  player.open({ stream_key: name.split('/').length > 2 ? name : `__defaultVhost__/${name}` }, node);
+  player.open({ stream_key: name.split('/').length > 2 ? name : `${DEFAULT_VHOST}/${name}` }, node);
 }
 
 // ------------------------------------------------------------------------------------- connection

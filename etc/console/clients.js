@@ -1,26 +1,21 @@
 // Who is connected, page by page; of one stream, or of all.
 
-import { ask } from './api.js';
+import { ask, repeated } from './api.js';
 import { $, Table, h, setText } from './dom.js';
-import { count, duration, rate } from './format.js';
+import { count, duration, rate, shortName } from './format.js';
 
 const PAGE = matchMedia('(max-width: 700px)').matches ? 8 : 20;
 const PERIOD = 2000;
 
-const shortName = key => key.replace(/^__defaultVhost__\//, '');
 const rateOf = client => (client.publish ? client.kbps.recv_30s : client.kbps.send_30s);
 
 export class Clients {
   #table;
   #start = 0;
   #stream = '';
-  #timer = 0;
-  #round = 0;
-  #failed;
 
-  // kick(client) ends one; failed(error): nobody answered, or not to us.
-  constructor({ kick, failed }) {
-    this.#failed = failed;
+  // kick(client) ends one.
+  constructor({ kick }) {
     this.#table = new Table($('clients-table'), {
       caption: 'Clients of this node',
       key: client => client.id,
@@ -59,24 +54,11 @@ export class Clients {
     this.start();
   }
 
-  start() {
-    clearTimeout(this.#timer);
-    this.#look(++this.#round);
-  }
-
-  async #look(round) {
-    try {
-      if (!document.hidden) {
-        const stream = this.#stream ? `&stream=${encodeURIComponent(this.#stream)}` : '';
-        const answer = await ask('GET', `clients?start=${this.#start}&count=${PAGE}${stream}`);
-        if (round !== this.#round) return;
-        this.#show(answer);
-      }
-    } catch (error) {
-      this.#failed(error);
-    }
-    if (round === this.#round) this.#timer = setTimeout(() => this.#look(round), PERIOD);
-  }
+  start = repeated(PERIOD, async current => {
+    const stream = this.#stream ? `&stream=${encodeURIComponent(this.#stream)}` : '';
+    const answer = await ask('GET', `clients?start=${this.#start}&count=${PAGE}${stream}`);
+    if (current()) this.#show(answer);
+  });
 
   #show({ total, clients }) {
     if (clients.length === 0 && this.#start > 0) {

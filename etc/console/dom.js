@@ -33,6 +33,16 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// A <dl> of {name: text}, always with the same names: its elements are made once and change in place.
+export function setFacts(place, facts) {
+  const entries = Object.entries(facts);
+  if (place.children.length === 0) place.append(...entries.map(([name]) => h('div', {}, h('dt', {}, name), h('dd'))));
+  entries.forEach(([, text], at) => setText(place.children[at].lastChild, text));
+}
+
+// A dot and a word; `kind` is the class of the dot: good, warm or bad.
+export const stateMark = (kind, word) => h('span.state', {}, h(`i.dot.${kind}`, { 'aria-hidden': 'true' }), word);
+
 // Columns: {name, label, number, value(row), sort, fill(cell, row)}. `value` is what is shown unless fill() draws, and
 // what fill() is called for again when it has changed; `sort(row)` makes the heading a button.
 export class Table {

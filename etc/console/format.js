@@ -23,7 +23,9 @@ export const rateParts = kbps => scaled(kbps ?? 0, 1000, ['kb/s', 'Mb/s', 'Gb/s'
 export const rate = kbps => rateParts(kbps).join(' ');
 
 export const memoryParts = kbyte => scaled(kbyte ?? 0, 1024, ['KiB', 'MiB', 'GiB', 'TiB']);
-export const memory = kbyte => memoryParts(kbyte).join(' ');
+
+// The share of its time that the busiest of the loops works.
+export const busiest = weir => Math.max(0, ...weir.loops);
 
 export const percent = share => `${Math.round((share ?? 0) * 100)}%`;
 
@@ -38,6 +40,11 @@ export function duration(seconds) {
 
 export const clock = ms => new Date(ms).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 export const clockSeconds = ms => new Date(ms).toLocaleTimeString('en-GB');
+
+export const DEFAULT_VHOST = '__defaultVhost__';
+
+// A stream's key without the vhost that most streams have.
+export const shortName = key => (key.startsWith(`${DEFAULT_VHOST}/`) ? key.slice(DEFAULT_VHOST.length + 1) : key);
 
 // "H.264 High 3.1 · 1280×720" from the API's object; empty for none.
 export function video(of) {

@@ -1,8 +1,8 @@
 // This node and those upstream that have an API, each as it tells of itself.
 
-import { ask } from './api.js';
-import { $, Table, h, setText } from './dom.js';
-import { count, duration, percent, rate } from './format.js';
+import { ask, repeated } from './api.js';
+import { $, Table, h, setText, stateMark } from './dom.js';
+import { busiest, count, duration, percent, rate } from './format.js';
 
 const PERIOD = 5000;
 
@@ -23,40 +23,21 @@ export class Nodes {
         fill: (cell, n) => cell.replaceChildren(h('b', {}, n.id), n.here ? h('div.sub', {}, 'this node') : '') },
       { name: 'role', label: 'Role', value: n => of(n, w => w.role) },
       { name: 'state', label: 'State', value: n => state(n).join(),
-        fill: (cell, n) => {
-          const [kind, word] = state(n);
-          cell.replaceChildren(h('span.state', {}, h(`i.dot.${kind}`, { 'aria-hidden': 'true' }), word));
-        } },
+        fill: (cell, n) => cell.replaceChildren(stateMark(...state(n))) },
       { name: 'streams', label: 'Streams', number: true, value: n => of(n, w => count(w.streams)) },
       { name: 'viewers', label: 'Viewers', number: true, value: n => of(n, w => count(w.viewers)) },
       { name: 'out', label: 'Out', number: true, value: n => of(n, w => rate(w.kbps.send_30s)) },
       { name: 'in', label: 'In', number: true, value: n => of(n, w => rate(w.kbps.recv_30s)) },
-      { name: 'loop', label: 'Busiest loop', number: true, value: n => of(n, w => percent(Math.max(0, ...w.loops))) },
+      { name: 'loop', label: 'Busiest loop', number: true, value: n => of(n, w => percent(busiest(w))) },
       { name: 'up', label: 'Up for', number: true, value: n => (n.data ? duration(n.data.self?.srs_uptime) : '–') },
       { name: 'version', label: 'Version', number: true, value: n => n.data?.self?.version ?? '–' },
     ],
   });
-  #timer = 0;
-  #failed;
 
-  // failed(error): nobody answered, or not to us.
-  constructor({ failed }) {
-    this.#failed = failed;
-  }
-
-  start() {
-    clearTimeout(this.#timer);
-    this.#look();
-  }
-
-  async #look() {
-    try {
-      if (!document.hidden) this.show(await ask('GET', 'summaries?scope=cluster'));
-    } catch (error) {
-      this.#failed(error);
-    }
-    this.#timer = setTimeout(() => this.#look(), PERIOD);
-  }
+  start = repeated(PERIOD, async current => {
+    const answer = await ask('GET', 'summaries?scope=cluster');
+    if (current()) this.show(answer);
+  });
 
   show({ nodes, data, server }) {
     const rows = nodes.map(node => ({

@@ -1,20 +1,18 @@
 // The node at a glance: tiles with the last minute, an hour of traffic and viewers, its loops.
 
 import { Chart, Sparkline } from './chart.js';
-import { $, h, setText } from './dom.js';
-import { count, duration, memoryParts, percent, rate, rateParts } from './format.js';
+import { $, h, setFacts, setText } from './dom.js';
+import { busiest, count, duration, memoryParts, percent, rate, rateParts } from './format.js';
 
 const MOST = 3600;
 const BUSY = 0.9;
-
-const busiest = summary => Math.max(0, ...summary.weir.loops);
 
 const TILES = [
   { name: 'viewers', label: 'Viewers', parts: s => [count(s.weir.viewers), ''], value: s => s.weir.viewers },
   { name: 'streams', label: 'Streams', parts: s => [count(s.weir.streams), ''], value: s => s.weir.streams },
   { name: 'out', label: 'Out', parts: s => rateParts(s.weir.kbps.send_30s), value: s => s.weir.kbps.send_30s },
   { name: 'in', label: 'In', parts: s => rateParts(s.weir.kbps.recv_30s), value: s => s.weir.kbps.recv_30s },
-  { name: 'loop', label: 'Busiest loop', parts: s => [String(Math.round(busiest(s) * 100)), '%'], value: busiest },
+  { name: 'loop', label: 'Busiest loop', parts: s => [String(Math.round(busiest(s.weir) * 100)), '%'], value: s => busiest(s.weir) },
   { name: 'memory', label: 'Memory', parts: s => memoryParts(s.self.mem_kbyte), value: s => s.self.mem_kbyte },
 ];
 
@@ -38,7 +36,6 @@ export class Overview {
   });
   #points = [];
   #loops = [];
-  #facts = new Map();
 
   // What the node remembers of the time before this page.
   remember(history) {
@@ -86,21 +83,13 @@ export class Overview {
   }
 
   #showFacts({ self, system, weir }) {
-    const facts = {
+    setFacts($('facts'), {
       'Up for': duration(self.srs_uptime),
       'Process': `${percent(self.cpu_percent)} of a core`,
       'Machine': `${percent(system.cpu_percent)} of ${system.cpus} cores`,
       'Load': system.load_1m.toFixed(2),
       'Clients': count(weir.clients),
       'Publishers': count(weir.publishers),
-    };
-    for (const [name, text] of Object.entries(facts)) {
-      if (!this.#facts.has(name)) {
-        const value = h('dd');
-        $('facts').append(h('div', {}, h('dt', {}, name), value));
-        this.#facts.set(name, value);
-      }
-      setText(this.#facts.get(name), text);
-    }
+    });
   }
 }

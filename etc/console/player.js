@@ -1,7 +1,7 @@
 // Plays a stream from this node's own media ports, as a viewer would.
 
-import { $, h, setText } from './dom.js';
-import { rate } from './format.js';
+import { $, h, setFacts, setText } from './dom.js';
+import { DEFAULT_VHOST, rate, shortName } from './format.js';
 
 const PERIOD = 500;
 const libraries = new Map();
@@ -103,7 +103,7 @@ export class Player {
   open(stream, where) {
     this.#stream = stream;
     this.#where = where;
-    $('player-title').textContent = stream.stream_key.replace(/^__defaultVhost__\//, '');
+    $('player-title').textContent = shortName(stream.stream_key);
     const kinds = KINDS.filter(kind => !kind.role || kind.role === where.role);
     $('player-kinds').replaceChildren(...kinds.map(kind =>
       h('button.tab', { type: 'button', 'data-kind': kind.name, onclick: () => this.#start(kind) }, kind.label)));
@@ -118,7 +118,7 @@ export class Player {
     const port = at.slice(at.lastIndexOf(':') + 1);
     const host = at.includes(':') ? at.slice(0, at.lastIndexOf(':')) : '';
     const [vhost, ...path] = this.#stream.stream_key.split('/');
-    const query = vhost === '__defaultVhost__' ? '' : `?vhost=${encodeURIComponent(vhost)}`;
+    const query = vhost === DEFAULT_VHOST ? '' : `?vhost=${encodeURIComponent(vhost)}`;
     const authority = `${host && host !== '0.0.0.0' && host !== '[::]' ? host : location.hostname}:${port}`;
     return `${kind.scheme}${secure ? 's' : ''}://${authority}/${path.map(encodeURIComponent).join('/')}${kind.suffix}${query}`;
   }
@@ -182,16 +182,12 @@ export class Player {
     if (video.currentTime > 0 && $('player-message').textContent === 'Connecting…') this.#say('');
     const seconds = (now.at - before.at) / 1000;
     const ahead = video.buffered.length > 0 ? video.buffered.end(video.buffered.length - 1) - video.currentTime : 0;
-    const facts = {
+    setFacts($('player-facts'), {
       Picture: `${video.videoWidth}×${video.videoHeight}`,
       Frames: `${Math.round((now.frames - before.frames) / seconds)} /s`,
       Dropped: String(quality.droppedVideoFrames),
       Rate: now.bytes > 0 ? rate(((now.bytes - before.bytes) * 8) / 1000 / seconds) : '–',
       Buffer: `${ahead.toFixed(1)} s`,
-    };
-    const place = $('player-facts');
-    if (place.children.length === 0)
-      place.append(...Object.keys(facts).map(name => h('div', {}, h('dt', {}, name), h('dd', { 'data-name': name }))));
-    for (const [name, text] of Object.entries(facts)) setText(place.querySelector(`[data-name=${name}]`), text);
+    });
   }
 }

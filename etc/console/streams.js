@@ -2,10 +2,9 @@
 
 import { Sparkline } from './chart.js';
 import { $, Table, h, setText } from './dom.js';
-import { audio, count, duration, rate, video } from './format.js';
+import { audio, count, duration, rate, shortName, video } from './format.js';
 
-const DEFAULT = '__defaultVhost__';
-const shortName = stream => stream.stream_key.startsWith(`${DEFAULT}/`) ? stream.stream_key.slice(DEFAULT.length + 1) : stream.stream_key;
+const nameOf = stream => shortName(stream.stream_key);
 
 // [where it comes from, along which route]
 function source({ source, upstream }) {
@@ -32,9 +31,9 @@ export class Streams {
       order: { name: 'viewers', down: true },
       empty: 'No stream here. Publish one, or play one, and it appears.',
       columns: [
-        { name: 'name', label: 'Stream', sort: shortName, value: shortName,
+        { name: 'name', label: 'Stream', sort: nameOf, value: nameOf,
           fill: (cell, stream) => {
-            const name = shortName(stream);
+            const name = nameOf(stream);
             const cut = name.lastIndexOf('/') + 1;
             cell.replaceChildren(h('span.sub', {}, name.slice(0, cut)), h('b', {}, name.slice(cut)));
           } },
@@ -51,7 +50,7 @@ export class Streams {
         { name: 'age', label: 'Age', number: true, sort: s => s.age, value: s => duration(s.age) },
         { name: 'actions', value: () => 'once',
           fill: (cell, stream) => cell.replaceChildren(
-            h('button.quiet.play', { type: 'button', 'aria-label': `Play ${shortName(stream)}`, onclick: () => play(stream) }, 'Play')) },
+            h('button.quiet.play', { type: 'button', 'aria-label': `Play ${nameOf(stream)}`, onclick: () => play(stream) }, 'Play')) },
       ],
     });
     $('streams-filter').addEventListener('input', () => this.#draw());
@@ -72,7 +71,8 @@ export class Streams {
   show(streams, total) {
     this.#all = streams;
     this.#total = total;
-    for (const id of this.#sparks.keys()) if (!streams.some(stream => stream.id === id)) this.#sparks.delete(id);
+    const here = new Set(streams.map(stream => stream.id));
+    for (const id of this.#sparks.keys()) if (!here.has(id)) this.#sparks.delete(id);
     this.#fresh = true;
     this.#draw();
     this.#fresh = false;

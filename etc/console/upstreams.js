@@ -1,6 +1,6 @@
 // Whom this node relays to or pulls from, and how they are.
 
-import { $, Table, h, setText } from './dom.js';
+import { $, Table, h, setText, stateMark } from './dom.js';
 import { count } from './format.js';
 
 const PROTOCOLS = ['rtmp', 'http', 'api', 'webrtc', 'srt', 'rtsp'];
@@ -32,7 +32,7 @@ export class Upstreams {
         { name: 'health', label: 'Health', sort: u => health(u)[1], value: u => health(u).join(),
           fill: (cell, u) => {
             const [kind, word, why] = health(u);
-            cell.replaceChildren(h('span.state', {}, h(`i.dot.${kind}`, { 'aria-hidden': 'true' }), word), h('div.sub', {}, why));
+            cell.replaceChildren(stateMark(kind, word), h('div.sub', {}, why));
           } },
         { name: 'addresses', label: 'Speaks', value: addresses },
         { name: 'streams', label: 'Streams', number: true, sort: u => u.streams, value: u => count(u.streams) },

@@ -1,36 +1,26 @@
 #include "proxy/console_files.h"
 
 #include <filesystem>
-#include <fstream>
 #include <catch2/catch.hpp>
 
 #include "common/config_sources.h"
+#include "test/support/temporary_folder.h"
 
 namespace weir {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/weir-console-XXXXXX";
-    path_ = ::mkdtemp(name);
-    write("index.html", "page");
-  }
-  ~Folder() { fs::remove_all(path_); }
+struct Folder : test::TemporaryFolder {
+  Folder() { write("index.html", "page"); }
 
   void write(const std::string& name, const std::string& text) const {
-    fs::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name) << text;
+    fs::create_directories(fs::path(*this / name).parent_path());
+    test::write_file(*this / name, text);
   }
   void resize(const std::string& name, std::size_t size) const {
-    fs::resize_file(path_ / name, size);
+    fs::resize_file(*this / name, size);
   }
-  std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
 };
 
 std::string header(const SystemAnswer& answer, std::string_view name) {

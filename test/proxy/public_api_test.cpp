@@ -174,22 +174,16 @@ TEST_CASE("as many questions wait as may, and one more is refused at once",
       ++(has(text, "slow\n") ? good : bad);
     };
     on.spawn(one(rig, answered, refused));
-    while (!asked.try_wait()) {
-      auto slept = co_await weir::sleep(on, 1ms);
-      REQUIRE(slept);
-    }
+    const bool begun = co_await comes_true(on, [&] { return asked.try_wait(); });
+    REQUIRE(begun);
     // The loop is free meanwhile: one more waits, two are refused.
     for (int i = 0; i < 3; ++i) on.spawn(one(rig, answered, refused));
-    while (refused < 2) {
-      auto slept = co_await weir::sleep(on, 1ms);
-      REQUIRE(slept);
-    }
+    const bool two_refused = co_await comes_true(on, [&] { return refused >= 2; });
+    REQUIRE(two_refused);
     CHECK(answered == 0);
     go_on.count_down();
-    while (answered < 2) {
-      auto slept = co_await weir::sleep(on, 1ms);
-      REQUIRE(slept);
-    }
+    const bool two_answered = co_await comes_true(on, [&] { return answered >= 2; });
+    REQUIRE(two_answered);
     CHECK(refused == 2);
     co_await end_all_others(on);
   });

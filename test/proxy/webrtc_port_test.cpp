@@ -223,10 +223,8 @@ namespace {
 // The client's answer to a check that it got.
 std::string answer_to(const std::string& check, const std::string& password) {
   auto answer = stun_message(
-      {.type = stun::kBindingSuccess, .username = "", .password = password, .fingerprint = false});
+      {.type = stun::kBindingSuccess, .username = "", .integrity = false, .fingerprint = false});
   std::ranges::copy(stun::transaction_of(as_bytes(check)), answer.begin() + 8);
-  answer.resize(stun::kHeader);
-  store_be16(answer.data() + 2, 0);
   const auto signature = stun::integrity(answer, password);
   add_attribute(answer, 0x0008, signature);
   return std::string(as_text(answer));
@@ -247,10 +245,9 @@ TEST_CASE(
     auto socket = connect_to(rig.buffers, rig.proxy.address, client);
     co_await pass(on, *socket, client, check_named("aor:cl"));
     const std::string at = socket->local().text();
-    while (!rig.store.values.contains("webrtc-address:" + at)) {
-      auto slept = co_await weir::sleep(on, 1ms);
-      REQUIRE(slept);
-    }
+    const bool told =
+        co_await comes_true(on, [&] { return rig.store.values.contains("webrtc-address:" + at); });
+    REQUIRE(told);
     const Address mine = socket->local();
     socket.reset();
     // The same address, which leads to the other proxy now.
@@ -368,10 +365,9 @@ TEST_CASE("a goodbye ends the paths of a session", "[webrtc]") {
     auto socket = connect_to(rig.buffers, rig.proxy.address, client);
     co_await pass(on, *socket, client, check_named("aor:cl"));
     co_await rig.proxy.directory.end("a");
-    while (rig.proxy.admission.connections() > 0) {
-      auto slept = co_await weir::sleep(on, 20ms);
-      REQUIRE(slept);
-    }
+    const bool left =
+        co_await comes_true(on, [&] { return rig.proxy.admission.connections() == 0; });
+    REQUIRE(left);
     CHECK(rig.proxy.directory.find("aor:cl") == nullptr);
     CHECK(rig.store.values.empty());
   };
@@ -406,10 +402,8 @@ TEST_CASE("over TCP, packets come with their length, whatever pieces they come i
     }
     CHECK(got == whole);
     ends[1]->close();
-    while (on.spawned() > 1) {
-      auto slept = co_await weir::sleep(on, 5ms);
-      REQUIRE(slept);
-    }
+    const bool alone = co_await comes_true(on, [&] { return on.spawned() <= 1; });
+    REQUIRE(alone);
   };
   test::run(loop, body(loop, all, framed(check_named("aor:cl")), framed(kMedia)));
 }

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "common/io/wait.h"
+#include "test/support/loopback.h"
 #include "test/support/on_a_loop.h"
 
 using namespace weir;
@@ -31,7 +31,8 @@ Task<void> pass_some(Loop& loop) {
   const ByteBuffer large(1500, 7);
   CHECK(newer.pass(PacketPass::Port::Webrtc, four, small));
   CHECK(newer.pass(PacketPass::Port::Srt, six, large));
-  while (passed.size() < 2) co_await sleep(loop, milliseconds{1});
+  const bool both = co_await comes_true(loop, [&] { return passed.size() >= 2; });
+  REQUIRE(both);
   CHECK(passed[0].port == PacketPass::Port::Webrtc);
   CHECK(same_address(passed[0].from.address, four.address));
   CHECK(std::memcmp(&passed[0].from.local, &four.local, sizeof four.local) == 0);
