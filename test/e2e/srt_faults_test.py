@@ -12,7 +12,7 @@ from support.impair import BAD, WORST, Impaired
 from support.node import Weir
 from support.scene import SLOWNESS, free_port, wait_until
 
-NOT_MEDIA = (b"\x80\0", b"\x80\5")  # an SRT handshake, SHUTDOWN
+HANDSHAKE, SHUTDOWN = b"\x80\0", b"\x80\5"
 SRT_DESTINATION = slice(12, 16)
 
 
@@ -39,12 +39,17 @@ class Srt(scene.SceneTest):
 
     def lost_in_proxy(self):
         """Packets of joined clients that reached the proxy and did not leave it at its other side. What is said in
-        handshakes is the proxy's own business, and a network's copy of a SHUTDOWN comes after the end."""
+        handshakes is the proxy's own business, and what a network delivers behind a SHUTDOWN comes after the end."""
 
         def joined(heads):
-            return collections.Counter(
-                head for head in heads if head[1][SRT_DESTINATION] != bytes(4) and head[1][:2] not in NOT_MEDIA
-            )
+            ended, found = {bytes(4)}, collections.Counter()
+            for size, head in heads:
+                to = head[SRT_DESTINATION]
+                if head[:2] == SHUTDOWN:
+                    ended.add(to)
+                elif head[:2] != HANDSHAKE and to not in ended:
+                    found[size, head] += 1
+            return found
 
         up = joined(self.before.went_up) - joined(self.behind.came_up)
         down = joined(self.behind.went_down) - joined(self.before.came_down)
