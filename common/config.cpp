@@ -227,6 +227,7 @@ std::vector<UpstreamConfig> Config::upstreams() const {
     upstream.host = upstream_text(name, "host");
     upstream.weight = static_cast<int>(*parse_integer(upstream_text(name, "weight")));
     upstream.zone = upstream_text(name, "zone");
+    upstream.introduced = upstream_text(name, "proxy_protocol") == "v2";
     const auto endpoint = [&](std::string_view field) -> std::optional<Endpoint> {
       const auto value = upstream_text(name, field);
       if (value.empty()) return std::nullopt;

@@ -33,6 +33,7 @@ struct UpstreamConfig {
   std::optional<Endpoint> rtsp;
   int weight = 1;
   std::string zone;
+  bool introduced = false;  // its connections begin with a PROXY header
 };
 
 struct ConfigSources {

@@ -110,7 +110,8 @@ class HttpSession {
       : hub_(hub),
         cache_(cache),
         peer_(socket->peer()),
-        client_(std::move(socket), {.head = hub.options().head_timeout}),
+        client_(std::move(socket), {.head = hub.options().head_timeout}, hub.options().http_limits,
+                hub.options().admission),
         admission_(std::move(admission)) {}
 
   Task<void> run() {
@@ -120,6 +121,7 @@ class HttpSession {
         co_await client_.refuse_with(request.error());
         co_return;
       }
+      peer_ = client_.socket().peer();
       auto hit = answer_from_memory(*request);
       if (hit && hit->rest == nullptr) {
         if (!hit->keep) co_return;
@@ -134,6 +136,13 @@ class HttpSession {
   }
 
  private:
+  // All that the client occupies.
+  std::shared_ptr<void> places() {
+    if (!client_.place()) return std::move(admission_);
+    return std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(
+        std::move(admission_), client_.place());
+  }
+
   // What is there, whole and fresh, and cannot be a stream that somebody watches.
   std::optional<HttpHit::Answer> answer_from_memory(const http::Request& request) {
     if (cache_ == nullptr || hub_.options().files != nullptr) return std::nullopt;
@@ -248,7 +257,7 @@ class HttpSession {
                     .reader = nullptr,
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = greeting(wanted.head, format, (*fanout)->news()),
-                    .admission = std::move(admission_),
+                    .admission = places(),
                     .agent = std::move(agent_),
                     .asked = client_.asked()};
     if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();

@@ -3,12 +3,13 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "common/http/client_connection.h"
+#include "proxy/upstream_connection.h"
 
 namespace weir {
 
-Task<Result<std::string>> fetch_api(Resolver& resolver, Endpoint endpoint, std::string target,
-                                    std::size_t most, Deadline deadline) {
-  auto socket = co_await resolver.connect(endpoint.host, endpoint.port, deadline);
+Task<Result<std::string>> fetch_api(Resolver& resolver, UpstreamPtr upstream, Endpoint endpoint,
+                                    std::string target, std::size_t most, Deadline deadline) {
+  auto socket = co_await connect_upstream(resolver, std::move(upstream), endpoint, deadline);
   if (!socket) co_return std::unexpected(socket.error());
   http::ClientConnection connection(std::move(*socket));
   http::Request request{.method = "GET", .target = std::move(target)};

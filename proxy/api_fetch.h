@@ -6,14 +6,14 @@
 
 #include <string>
 
-#include "common/endpoint.h"
 #include "common/io/resolver.h"
+#include "proxy/upstream.h"
 
 namespace weir {
 
-// The body of a 200. Errors: Unavailable for another status, Limit, and those of resolving,
-// connecting and ClientConnection.
-Task<Result<std::string>> fetch_api(Resolver& resolver, Endpoint endpoint, std::string target,
-                                    std::size_t most, Deadline deadline);
+// The body of a 200. Errors: Unavailable for another status, Limit, and those of
+// connect_upstream() and ClientConnection.
+Task<Result<std::string>> fetch_api(Resolver& resolver, UpstreamPtr upstream, Endpoint endpoint,
+                                    std::string target, std::size_t most, Deadline deadline);
 
 }  // namespace weir

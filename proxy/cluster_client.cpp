@@ -15,7 +15,7 @@ namespace {
 constexpr milliseconds kSlack{200};  // for the loop to say that time is up
 
 struct Peer {
-  std::string id;
+  UpstreamPtr upstream;
   Endpoint endpoint;
 };
 
@@ -50,7 +50,8 @@ ClusterClient::~ClusterClient() {
 
 Task<void> ClusterClient::ask(std::shared_ptr<Round> round, std::size_t index, Resolver& resolver,
                               milliseconds patience) {
-  auto body = co_await fetch_api(resolver, round->peers[index].endpoint, round->target,
+  const Peer& peer = round->peers[index];
+  auto body = co_await fetch_api(resolver, peer.upstream, peer.endpoint, round->target,
                                  ClusterClient::kMaxBody, resolver.loop().in(patience));
   const std::lock_guard lock(round->mutex);
   round->bodies[index].emplace(std::move(body));
@@ -67,7 +68,7 @@ std::vector<ClusterAnswer> ClusterClient::get(const std::vector<UpstreamState>& 
     if (endpoints.empty()) continue;
     answers.push_back({state.upstream->id, fail(Errc::Timeout, "no answer in time")});
     if (round->peers.size() < kMaxPeers)
-      round->peers.push_back({state.upstream->id, endpoints.front()});
+      round->peers.push_back({state.upstream, endpoints.front()});
     else
       answers.back().body = fail(Errc::Limit, "not asked: too many upstreams");
   }

@@ -4,6 +4,7 @@
 
 #include "common/http/client_connection.h"
 #include "common/rtmp/connection.h"
+#include "proxy/upstream_connection.h"
 
 namespace weir {
 namespace {
@@ -32,9 +33,9 @@ Task<Result<void>> get(std::unique_ptr<Socket> socket, std::string host, std::st
   co_return Result<void>{};
 }
 
-Task<Result<void>> probe(Resolver& resolver, Endpoint endpoint, HealthCheck check, std::string path,
-                         Deadline deadline) {
-  auto socket = co_await resolver.connect(endpoint.host, endpoint.port, deadline);
+Task<Result<void>> probe(Resolver& resolver, UpstreamPtr upstream, Endpoint endpoint,
+                         HealthCheck check, std::string path, Deadline deadline) {
+  auto socket = co_await connect_upstream(resolver, std::move(upstream), endpoint, deadline);
   if (!socket) co_return std::unexpected(socket.error());
   switch (check) {
     case HealthCheck::Rtmp: co_return co_await shake_hands(std::move(*socket), deadline);
@@ -81,7 +82,7 @@ Task<Result<void>> probe_health(Resolver& resolver, UpstreamPtr upstream, Health
   bool all_refused = true;
   for (const Endpoint& endpoint : upstream->at(target.protocol)) {
     const Deadline deadline = resolver.loop().in(timeout);
-    found = co_await probe(resolver, endpoint, target.check, path, deadline);
+    found = co_await probe(resolver, upstream, endpoint, target.check, path, deadline);
     if (found || found.error().code == Errc::Cancelled) co_return found;
     all_refused &= found.error().code == Errc::Refused;
   }

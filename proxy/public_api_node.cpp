@@ -10,6 +10,7 @@ struct PublicApiNode::PerLoop {
 PublicApiNode::PublicApiNode(LoopGroup& loops, SystemDesk& desk, PublicApi::Options options,
                              std::size_t per_address, const PublicApi::Signalling& signalling)
     : loops_(loops), admission_(kMaxConnections, per_address), per_loop_(loops.size()) {
+  options.admission = &admission_;
   loops.on_each([&](Loop& loop) {
     per_loop_[static_cast<std::size_t>(loop.index())].reset(
         new PerLoop{PublicApi(loop, desk, options, signalling), {}});

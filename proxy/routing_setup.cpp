@@ -16,6 +16,7 @@ Upstream upstream_of(const UpstreamConfig& section) {
   upstream.id = section.name;
   upstream.host = section.host;
   upstream.zone = section.zone;
+  upstream.introduced = section.introduced;
   upstream.weight = static_cast<std::uint32_t>(section.weight);
   auto offer = [&](Protocol protocol, const std::optional<Endpoint>& endpoint) {
     if (endpoint) upstream.at(protocol).push_back(*endpoint);

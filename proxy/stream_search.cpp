@@ -55,8 +55,8 @@ Task<void> StreamSearch::run_round() {
 Task<void> StreamSearch::ask(Resolver& resolver, UpstreamPtr upstream, Deadline deadline) {
   const Endpoint endpoint = upstream->at(Protocol::Api).front();
   auto target = fmt::format("/api/v1/streams/?start=0&count={}", kMaxSrsStreams);
-  auto body =
-      co_await fetch_api(resolver, endpoint, std::move(target), kMaxSrsStreamsBody, deadline);
+  auto body = co_await fetch_api(resolver, upstream, endpoint, std::move(target),
+                                 kMaxSrsStreamsBody, deadline);
   Result<std::vector<std::string>> keys = std::unexpected(Error{Errc::Cancelled, ""});
   if (body)
     keys = published_in(*body);

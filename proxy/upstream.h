@@ -48,6 +48,7 @@ struct Upstream {
   EndpointTable endpoints;
   std::uint32_t weight = 1;  // share of new streams; 0 takes them only when nobody else can
   Knowledge knowledge = Knowledge::Configured;
+  bool introduced = false;  // its TCP connections begin with a PROXY header
 
   // In the order to try them. Empty: it does not speak this protocol.
   const std::vector<Endpoint>& at(Protocol protocol) const {
