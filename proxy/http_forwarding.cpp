@@ -22,7 +22,8 @@ std::string joined(const http::Headers& headers, std::string_view name, std::str
 void tell_whose(http::Headers& headers, const Address& sender, const std::string& host) {
   headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", sender.host()));
   if (headers.has("Forwarded"))
-    headers.add("Forwarded", http::forwarded_for(sender) + ";proto=http");
+    headers.set("Forwarded",
+                joined(headers, "Forwarded", http::forwarded_for(sender) + ";proto=http"));
   if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
   if (!headers.has("X-Forwarded-Host") && !host.empty()) headers.add("X-Forwarded-Host", host);
 }

@@ -80,8 +80,7 @@ TEST_CASE("what is forwarded for others is added to, and a bad request id is rep
     const http::Headers& seen = origin.requests[0].headers;
     CHECK(seen.find("X-Forwarded-For") == "1.2.3.4, 127.0.0.1");
     CHECK(seen.find("X-Forwarded-Proto") == "https");
-    CHECK(seen.find_all("Forwarded") ==
-          std::vector<std::string_view>{"for=1.2.3.4", "for=127.0.0.1;proto=http"});
+    CHECK(seen.find("Forwarded") == "for=1.2.3.4, for=127.0.0.1;proto=http");
     CHECK(seen.find_all("Via").size() == 2);
     CHECK(seen.has_token("CDN-Loop", "other"));
     CHECK(seen.has_token("CDN-Loop", "weir"));
