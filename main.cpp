@@ -21,6 +21,7 @@
 #include "common/systemd.h"
 #include "edge/demo.h"
 #include "edge/node.h"
+#include "proxy/access/access_setup.h"
 #include "proxy/cluster_client.h"
 #include "proxy/console.h"
 #include "proxy/routing_setup.h"
@@ -38,6 +39,7 @@ constexpr milliseconds kUnwind{5000};
 constexpr milliseconds kLeastUnwind{500};
 constexpr milliseconds kAnswer{1000};
 constexpr milliseconds kReload{5000};
+constexpr milliseconds kLastNotices{1000};
 
 Config load(const CommandLine& line) {
   return Config::load({.file = line.config_file,
@@ -181,6 +183,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const std::string node = config.text("node.id").empty() ? fallback : config.text("node.id");
   const bool edge = config.text("role") == "edge";
   const auto files = open_files(config);
+  const AccessSettings access_settings = access_settings_of(config, node);
   const std::size_t workers = before ? before->workers() : worker_count(config);
   const OpenPorts known = before ? before->take_ports() : OpenPorts{};
   PortOpener opener(workers, known);
@@ -243,6 +246,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   SessionDirectory sessions(loops, kAnswer, [&metrics, log = access_log.get()] {
     return std::make_unique<SessionRecorder>(metrics, log);
   });
+  AccessControl access(loops, access_settings, metrics);
   ClusterClient cluster(loops[0]);
   loops[0].post([&] { loops[0].spawn(routing.run()); });
   std::optional<SharedWebrtcStore> webrtc_store;
@@ -274,6 +278,11 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   reload.add([&](const Config&, const Config& after) -> Reload::Commit {
     return [&desk, pages = public_pages(after, identity, anybody)]() mutable {
       desk->change(std::move(pages));
+    };
+  });
+  reload.add([&access, node](const Config&, const Config& after) -> Reload::Commit {
+    return [&access, settings = access_settings_of(after, node)]() mutable {
+      access.apply(std::move(settings));
     };
   });
   departure.on(SIGHUP, [&] { static_cast<void>(read_again()); });
@@ -332,6 +341,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
     log::error("some sessions did not end in time");
     std::_Exit(1);
   }
+  access.say_last_words(kLastNotices);
   role.reset();
   desk.reset();
   return 0;

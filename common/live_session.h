@@ -36,7 +36,7 @@ struct SessionFacts {
   Address peer{};
   std::string upstream{};     // the id of the one it is relayed to, if it is
   std::string agent{};        // User-Agent, flashVer
-  std::string page_url{};     // of the player, as it says
+  std::string page_url{};     // of the player, as it says; kept without what may be secret
   std::string request_id{};   // under which logs know it
   Clock::time_point asked{};  // when the client came; none: when the session is made
   bool connection = false;    // it carries requests, which are told of instead of it

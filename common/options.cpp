@@ -36,6 +36,15 @@ constexpr Section kSections[] = {
     {"rtsp", "Bounds of RTSP connections."},
     {"srt", "Bounds of SRT sessions."},
     {"limits", "Bounds of the whole process."},
+    {"access", "Who may publish and play, in every protocol."},
+    {"access.publish", "Who may publish."},
+    {"access.play", "Who may play."},
+    {"access.sign", "URLs that carry their own permission: ?expires=...&sig=..."},
+    {"access.jwt", "Tokens: Authorization: Bearer, or an argument of the URL."},
+    {"access.hook",
+     "HTTP callbacks as SRS makes them. Each takes URLs (http://), with spaces between them, that "
+     "are "
+     "asked one after the other: all must say yes."},
     {"proxy_protocol", "Whose connections those of a load balancer are."},
     {"forwarded", "Whose requests those of an HTTP proxy are."},
     {"streams", "Bounds of what is remembered about streams."},
@@ -288,6 +297,66 @@ constexpr Option kOptions[] = {
 
     {"limits.connections", Kind::Integer, "16000", "1..10000000", "Connections in all."},
     {"limits.per_address", Kind::Integer, "1000", "1..10000000", "Connections from one address."},
+    {"limits.viewers_per_stream", Kind::Integer, "0", "0..10000000",
+     "Sessions that play one stream, but for those over HLS and DASH; 0 is no limit."},
+    {"limits.publish_bitrate", Kind::Integer, "0", "0..100000000",
+     "kbit/s that a publisher may send; 0 is no limit."},
+    {"limits.publish_patience", Kind::Duration, "10s", "1s..1h",
+     "A publisher that is faster for this long is closed."},
+
+    {"access.remember", Kind::Duration, "30s", "0..1h",
+     "How long a client that was let at a playlist or file needs to show nothing for others of "
+     "that "
+     "stream, as its address is known; 0 asks it to show its permission with each request."},
+    {"access.traverse", Kind::Boolean, "off", "",
+     "Ask upstream, as the viewer itself would, before a viewer is served from what is here.", "",
+     Roles::Edge},
+    {"access.traverse_ttl", Kind::Duration, "30s", "1s..24h",
+     "How long a yes of upstream holds, for the same stream and the same arguments.", "",
+     Roles::Edge},
+    {"access.traverse_when_down", Kind::Choice, "refuse", "refuse|allow",
+     "What becomes of viewers while no upstream answers.", "", Roles::Edge},
+
+    {"access.publish.allow", Kind::CidrList, "", "",
+     "Addresses and networks, or the words loopback and private. Empty: from everywhere."},
+    {"access.publish.deny", Kind::CidrList, "", "", "From there nobody may, allowed or not."},
+    {"access.publish.require", Kind::Choice, "nothing", "nothing|signature|jwt|any",
+     "What a publisher must show; any is one of both."},
+
+    {"access.play.allow", Kind::CidrList, "", "",
+     "Addresses and networks, or the words loopback and private. Empty: from everywhere."},
+    {"access.play.deny", Kind::CidrList, "", "", "From there nobody may, allowed or not."},
+    {"access.play.require", Kind::Choice, "nothing", "nothing|signature|jwt|any",
+     "What a viewer must show; any is one of both."},
+
+    {"access.sign.secret", Kind::Secret, "", "",
+     "What URLs are signed with, at least 16 bytes: sig is the hexadecimal HMAC-SHA256 of "
+     "\"play /live/cam?expires=1767225600\", or publish."},
+    {"access.sign.previous", Kind::Secret, "", "",
+     "Signatures of this one are taken too, while secrets change."},
+
+    {"access.jwt.keys", Kind::Text, "", "",
+     "A file with a JSON Web Key Set, read again when it changes. Keys for HS256, RS256 and ES256 "
+     "are "
+     "used."},
+    {"access.jwt.audience", Kind::Text, "", "", "What `aud` must have; empty: anything."},
+    {"access.jwt.issuer", Kind::Text, "", "", "What `iss` must be; empty: anything."},
+    {"access.jwt.leeway", Kind::Duration, "5s", "0..10m", "How much clocks may differ."},
+    {"access.jwt.argument", Kind::Text, "token", "", "The argument of a URL that is a token."},
+
+    {"access.hook.on_connect", Kind::Text, "", "", "Asked when a client of RTMP has come."},
+    {"access.hook.on_close", Kind::Text, "", "", "Told when it has gone."},
+    {"access.hook.on_publish", Kind::Text, "", "", "Asked before somebody publishes."},
+    {"access.hook.on_unpublish", Kind::Text, "", "", "Told when that has ended."},
+    {"access.hook.on_play", Kind::Text, "", "", "Asked before somebody plays."},
+    {"access.hook.on_stop", Kind::Text, "", "", "Told when that has ended."},
+    {"access.hook.timeout", Kind::Duration, "2s", "10ms..1m", "For an answer."},
+    {"access.hook.retries", Kind::Integer, "1", "0..10",
+     "How often one that gives none is asked again."},
+    {"access.hook.when_down", Kind::Choice, "refuse", "refuse|allow",
+     "What becomes of clients about whom nobody answers."},
+    {"access.hook.queue", Kind::Integer, "10000", "1..1000000",
+     "Clients, on each core, whose end has still to be told."},
 
     {"proxy_protocol.from", Kind::CidrList, "", "",
      "Load balancers, as addresses and networks, that say by the PROXY protocol (version 1 or 2) "

@@ -9,6 +9,8 @@
 #include <random>
 #include <utility>
 
+#include "common/log.h"
+
 namespace weir {
 
 namespace {
@@ -43,6 +45,7 @@ LiveSession::LiveSession(SessionFacts facts, Count count, End end)
       end_(std::move(end)),
       begun_(Clock::now()),
       rate_(begun_) {
+  facts_.page_url = log::redact_args(facts_.page_url);
   if (facts_.asked != Clock::time_point{}) begun_ = facts_.asked;
   for (std::string* text : {&facts_.agent, &facts_.page_url, &facts_.request_id}) cut(*text);
   if (t_current != nullptr) t_current->add(*this);
@@ -101,7 +104,7 @@ void LiveSession::settle() {
 void LiveSession::introduce(std::string_view agent, std::string_view page_url) {
   introduced_ = true;
   facts_.agent = agent.substr(0, kMaxText);
-  facts_.page_url = page_url.substr(0, kMaxText);
+  facts_.page_url = log::redact_args(page_url.substr(0, kMaxText));
 }
 
 void LiveSession::end(const Error& why) {

@@ -6,6 +6,8 @@
 #include "common/io/ask.h"
 #include "edge/http_session.h"
 #include "edge/rtmp_session.h"
+#include "edge/token_traverse.h"
+#include "proxy/access/access.h"
 
 namespace weir {
 
@@ -38,7 +40,11 @@ struct EdgeNode::PerLoop {
         hub({on, options, metrics, window, routing, resolver}),
         relay(on, routing, resolver, relay_options(options), HttpRelayTallies::of(registry)),
         cache_tallies(registry),
-        cache({on, store, relay, options.cache, cache_tallies, tier}) {
+        cache({on, store, relay, options.cache, cache_tallies, tier}),
+        traverse({on, options, routing, resolver, relay}) {
+    if (Access* access = Access::here(); access != nullptr && !options.standalone)
+      access->ask_upstream_with(
+          [this](AccessRequest request) { return traverse.ask(std::move(request)); });
     const Metrics::Labels label{{"loop", std::to_string(on.index())}};
     samples.push_back(registry.sample(Metrics::Type::Gauge, "weir_loop_utilisation",
                                       "Share of its time that a loop worked lately.", label,
@@ -47,6 +53,10 @@ struct EdgeNode::PerLoop {
         Metrics::Type::Gauge, "weir_merge_window_seconds",
         "How long media is collected before viewers are flushed.", label,
         [this] { return std::chrono::duration<double>(window.current()).count(); }));
+  }
+
+  ~PerLoop() {
+    if (Access* access = Access::here()) access->ask_upstream_with(nullptr);
   }
 
   void apply(const EdgeOptions& next) {
@@ -78,6 +88,7 @@ struct EdgeNode::PerLoop {
   HttpRelay relay;
   HttpCacheTallies cache_tallies;
   HttpCache cache;
+  TokenTraverse traverse;
   ServedPort rtmp;
   ServedPort http;
   std::vector<Metrics::Sample> samples;

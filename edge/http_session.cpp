@@ -4,6 +4,9 @@
 #include "common/log.h"
 #include "common/wire/websocket_handshake.h"
 #include "edge/http_hit.h"
+#include "proxy/access/access.h"
+#include "proxy/access/access_requests.h"
+#include "proxy/http_forwarding.h"
 
 namespace weir {
 
@@ -122,6 +125,11 @@ class HttpSession {
         co_return;
       }
       peer_ = client_.socket().peer();
+      if (Access::current() != nullptr) {
+        const Door door = co_await open_door(*request);
+        if (door == Door::Closed) co_return;
+        if (door == Door::Shut) continue;
+      }
       auto hit = answer_from_memory(*request);
       if (hit && hit->rest == nullptr) {
         if (!hit->keep) co_return;
@@ -141,6 +149,63 @@ class HttpSession {
     if (!client_.place()) return std::move(admission_);
     return std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(
         std::move(admission_), client_.place());
+  }
+
+  enum class Door : std::uint8_t { Open, Shut, Closed };  // Shut: the client has been told
+
+  // Whether the client may have what it asks for. Live pipes are asked about when it is known that
+  // they are one.
+  Task<Door> open_door(const http::Request& request) {
+    grant_.reset();
+    const http::StaticFiles* files = hub_.options().files;
+    const bool ours = request.method == "OPTIONS" || request.method == "PURGE" ||
+                      (files != nullptr && files->find(request));
+    const http::Target target = http::target_of(request);
+    const auto key = http_route_key(target.authority, target.path);
+    if (ours || !key) co_return Door::Open;
+    const auto stream = stream_from_http(target.authority, target.path);
+    const auto format = stream ? live_format(request, stream->extension) : std::nullopt;
+    if (format && !is_segment_too(*format)) co_return Door::Open;
+    id_ = hop_mark_of(request.headers).id;
+    AccessRequest file = access_to_file(request, *key, peer_, id_);
+    Access& access = *Access::current();
+    const auto look = access.look(file);
+    if (look && *look == Access::Look::Allowed) co_return Door::Open;
+    if (!look) {
+      const Door told = co_await shut(request, look.error());
+      co_return told;
+    }
+    const bool may_be_live =
+        format && std::ranges::find(file.names, access_name(*key)) != file.names.end();
+    if (may_be_live) {
+      auto permit = co_await access.may(access_to_pipe(request, name(*format), *key, peer_, id_));
+      if (permit) {
+        grant_ = std::move(*permit);
+        co_return Door::Open;
+      }
+      const Door told = co_await shut(request, permit.error());
+      co_return told;
+    }
+    auto allowed = co_await access.may_fetch(std::move(file));
+    if (allowed) co_return Door::Open;
+    const Door told = co_await shut(request, allowed.error());
+    co_return told;
+  }
+
+  Task<Door> shut(const http::Request& request, AccessRefusal why) {
+    log::info("request refused", {{"id", id_},
+                                  {"peer", peer_.text()},
+                                  {"target", log::redact_args(request.target)},
+                                  {"reason", name(why.reason)},
+                                  {"error", why.text}});
+    const bool keep = http::keeps_alive(request) && client_.body().ended();
+    http::Headers headers = open_headers(keep);
+    headers.add("Cache-Control", "no-store");
+    add_challenge(why, headers);
+    const std::string body = request.method == "HEAD" ? std::string() : why.text + "\n";
+    auto sent = co_await client_.respond(
+        http::simple_response(why.http_status(), "text/plain", body, headers));
+    co_return sent&& keep ? Door::Shut : Door::Closed;
   }
 
   // What is there, whole and fresh, and cannot be a stream that somebody watches.
@@ -167,6 +232,16 @@ class HttpSession {
     bool keep = http::keeps_alive(request);
     auto wanted = understand(request);
     if (wanted && request.method == "GET") {
+      if (Access* access = Access::current(); access != nullptr && !grant_) {
+        const std::string key = wanted->stream.name.key();
+        auto permit =
+            co_await access->may(access_to_pipe(request, name(wanted->format), key, peer_, id_));
+        if (!permit) {
+          const Door door = co_await shut(request, permit.error());
+          co_return door == Door::Shut;
+        }
+        grant_ = std::move(*permit);
+      }
       const bool may_be_file = is_segment_too(wanted->format);
       auto watching = co_await view(std::move(*wanted));
       if (watching) co_return false;
@@ -260,6 +335,7 @@ class HttpSession {
                     .admission = places(),
                     .agent = std::move(agent_),
                     .asked = client_.asked()};
+    if (grant_) arrival.grant = std::move(*grant_);
     if (is_websocket(format)) arrival.frames = std::make_unique<websocket::FrameReader>();
     arrival.socket = client_.take_socket();
     (*fanout)->admit(format, std::move(arrival));
@@ -271,6 +347,7 @@ class HttpSession {
   Address peer_;
   http::ServerConnection client_;
   std::shared_ptr<void> admission_;
+  std::optional<Grant> grant_;  // of this request
   std::string id_;
   std::string agent_;
 };

@@ -3,6 +3,9 @@
 #include "common/io/pump.h"
 #include "common/log.h"
 #include "common/rtmp/server.h"
+#include "proxy/access/access.h"
+#include "proxy/access/access_requests.h"
+#include "proxy/access/publish_rate.h"
 
 namespace weir {
 
@@ -45,6 +48,15 @@ class RtmpSession {
     if (!wanted) {
       co_await refuse(*request, wanted.error());
       co_return std::unexpected(wanted.error());
+    }
+    if (Access* access = Access::current()) {
+      auto permit = co_await access->may(access_of(*request, wanted->name, peer_, id_));
+      if (!permit) {
+        const Error why = permit.error().error();
+        co_await refuse(*request, why);
+        co_return std::unexpected(why);
+      }
+      grant_ = std::move(*permit);
     }
     auto ended = request->kind == rtmp::Request::Kind::Play ? view(*request, std::move(*wanted))
                                                             : publish(*request, std::move(*wanted));
@@ -98,6 +110,7 @@ class RtmpSession {
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = std::move(connection_->out()),
                     .admission = admission_,
+                    .grant = std::move(grant_),
                     .agent = std::string(request.property("flashVer")),
                     .page_url = std::string(request.property("pageUrl")),
                     .asked = asked_,
@@ -126,7 +139,9 @@ class RtmpSession {
     connection_->expect_media(options_.rtmp.message);
     LiveSession live(facts_of(request), socket);
     live_ = &live;
+    const PublishRate rate(loop_, [this] { return bytes_; }, on_end);
     Error ended = co_await take_media(**publication);
+    grant_.count({.received = bytes_});
     if (live.ended()) ended = *live.ended();
     if (evicted) ended = *evicted;
     live.over(ended.code);
@@ -189,6 +204,7 @@ class RtmpSession {
   Clock::time_point asked_;
   LiveSession* live_ = nullptr;  // of a publisher
   std::shared_ptr<void> admission_;
+  Grant grant_;
   std::string id_;
   std::string key_;
   std::uint64_t bytes_ = 0;

@@ -31,6 +31,7 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
       id_(std::move(arrival.id)),
       peer_(arrival.socket->peer()),
       admission_(std::move(arrival.admission)),
+      grant_(std::move(arrival.grant)),
       session_(
           {.kind = SessionKind::Play,
            .protocol = name(format),
@@ -55,6 +56,7 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
 }
 
 Viewer::~Viewer() {
+  grant_.count({.received = received_, .sent = sent_});
   fanout_.loop().remove(fd_, *this);
   ::close(fd_);
 }

@@ -18,6 +18,7 @@
 #include "common/live_session.h"
 #include "common/wire/rtmp_chunk_reader.h"
 #include "common/wire/websocket_frame.h"
+#include "proxy/access/grant.h"
 
 namespace weir {
 
@@ -31,6 +32,7 @@ struct Arrival {
   ByteBuffer unread;                          // what came behind its request
   ByteBuffer greeting;                        // goes before the media: the answer to its request
   std::shared_ptr<void> admission;            // given back when the viewer goes
+  Grant grant{};                              // ends then
   std::unique_ptr<websocket::FrameReader> frames = nullptr;  // of a WebSocket client
   std::string agent{};                                       // how it calls itself
   std::string page_url{};                                    // where it plays
@@ -93,6 +95,7 @@ class Viewer final : private Watcher {
   std::string id_;
   Address peer_;
   std::shared_ptr<void> admission_;
+  Grant grant_;
   Error why_{Errc::Closed, ""};
   LiveSession session_;
 };

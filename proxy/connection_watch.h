@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <unordered_set>
@@ -36,6 +37,7 @@ class ConnectionWatch {
       {
         const std::lock_guard lock{watch_.mutex_};
         watch_.visits_.erase(this);
+        watch_.gone_.notify_all();
       }
       if (socket_ >= 0) ::close(socket_);
     }
@@ -79,10 +81,12 @@ class ConnectionWatch {
     }
   }
 
-  // All of now, and all to come.
-  void end_all() {
-    const std::lock_guard lock{mutex_};
+  // All of now, and all to come. What has been asked is answered yet, for as long as `patience`.
+  void end_all(std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
     ended_ = true;
+    for (const Visit* visit : visits_) ::shutdown(visit->socket_, SHUT_RD);
+    if (gone_.wait_for(lock, patience, [this] { return visits_.empty(); })) return;
     for (const Visit* visit : visits_) visit->end();
   }
 
@@ -102,6 +106,7 @@ class ConnectionWatch {
   const std::chrono::milliseconds deadline_;
   const std::chrono::milliseconds hurry_;
   std::mutex mutex_;
+  std::condition_variable gone_;
   std::unordered_set<const Visit*> visits_;
   bool ended_ = false;
 };

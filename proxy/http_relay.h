@@ -23,6 +23,7 @@
 #include "common/http/server_connection.h"
 #include "common/http/static_files.h"
 #include "common/metrics.h"
+#include "proxy/access/grant.h"
 #include "proxy/http_call.h"
 #include "proxy/whip_exchange.h"
 
@@ -84,6 +85,10 @@ class HttpRelay {
 
  private:
   friend class HttpExchange;
+
+  enum class Went { On, Closed, NotTaken };
+  Task<Went> refuse_unless_allowed(http::ServerConnection& client, const http::Request& request,
+                                   Grant& grant);
 
   Loop& loop_;
   Routing& routing_;

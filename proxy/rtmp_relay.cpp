@@ -6,6 +6,9 @@
 #include "common/log.h"
 #include "common/rtmp/client.h"
 #include "common/stream_key.h"
+#include "proxy/access/access.h"
+#include "proxy/access/access_requests.h"
+#include "proxy/access/publish_rate.h"
 #include "proxy/chunk_pipe.h"
 #include "proxy/hop_mark.h"
 
@@ -51,6 +54,7 @@ class RtmpRelay {
     if (!asked) co_return asked.error();
     request_ = std::move(*asked);
     auto understood = understand();
+    if (understood) understood = co_await ask_access();
     Error ended{Errc::Cancelled, ""};
     if (understood) {
       client_.reader().set_message_limit(options_.limits.message);
@@ -80,6 +84,16 @@ class RtmpRelay {
     log::info(publishes() ? "publisher asks" : "viewer asks",
               {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}, {"protocol", "rtmp"}});
     return {};
+  }
+
+  Task<Result<void>> ask_access() {
+    Access* const access = Access::current();
+    if (access == nullptr) co_return Result<void>{};
+    const auto name = stream_from_rtmp(request_.tc_url, request_.app, request_.stream);
+    auto permit = co_await access->may(access_of(request_, *name, peer_, id_));
+    if (!permit) co_return std::unexpected(permit.error().error());
+    grant_ = std::move(*permit);
+    co_return Result<void>{};
   }
 
   const char* kind() const { return key_.empty() ? "none" : publishes() ? "publish" : "play"; }
@@ -264,6 +278,14 @@ class RtmpRelay {
     served_ = true;
     (publishes() ? up : down).on_first = [&live] { live.media_began(); };
     Cutoff cutoff(client_.socket(), origin.socket());
+    std::optional<PublishRate> rate;
+    if (publishes())
+      rate.emplace(
+          loop_, [&up] { return up.bytes(); },
+          [this, &cutoff](Error why) {
+            if (!first_end_) first_end_ = std::move(why);
+            cutoff.now();
+          });
     down_ = &down;
     Child upward(loop_);
     upward.start(run_pipe(up, cutoff, "client"));
@@ -271,6 +293,7 @@ class RtmpRelay {
     co_await downward;
     co_await upward.join();
     bytes_ = publishes() ? up.bytes() : down.bytes();
+    grant_.count({.received = up.bytes(), .sent = down.bytes()});
     live.over(first_end_->code);
     co_return live.ended().value_or(*first_end_);
   }
@@ -352,6 +375,7 @@ class RtmpRelay {
   std::string id_;
   std::string key_;
   std::string upstream_;
+  Grant grant_;
   std::uint32_t origin_stream_ = 0;
   std::optional<Kept> missing_;     // the first "not found" of a search
   bool answered_ = false;           // the client knows the verdict

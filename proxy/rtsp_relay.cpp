@@ -4,6 +4,10 @@
 #include "common/io/pump.h"
 #include "common/live_session.h"
 #include "common/log.h"
+#include "common/stream_key.h"
+#include "proxy/access/access.h"
+#include "proxy/access/access_requests.h"
+#include "proxy/access/publish_rate.h"
 #include "proxy/hop_mark.h"
 #include "proxy/rtsp_call.h"
 #include "proxy/rtsp_lane.h"
@@ -87,6 +91,10 @@ class RtspRelay : private Timer {
     note(request, *target);
     if (agent_.empty()) agent_ = request.headers.find("User-Agent").value_or("");
     const std::string method = request.method;
+    if (Access::current() != nullptr && method != "OPTIONS") {
+      auto refused = co_await refuse_unless_allowed(request, *target);
+      if (refused) co_return refused;
+    }
     rtsp::Message refusal = rtsp::answer_to(request, 503);
     auto reply = co_await call_.ask(std::move(request), std::move(*target));
     if (!reply) {
@@ -119,6 +127,34 @@ class RtspRelay : private Timer {
     noted_ = target.key;
     log::info(request.method == "ANNOUNCE" ? "publisher asks" : "viewer asks",
               {{"id", id_}, {"peer", peer_.text()}, {"stream", noted_}, {"protocol", "rtsp"}});
+  }
+
+  static AccessAction action_of(std::string_view method, AccessAction present) {
+    if (method == "ANNOUNCE" || method == "RECORD") return AccessAction::Publish;
+    return method == "DESCRIBE" || method == "PLAY" ? AccessAction::Play : present;
+  }
+
+  // A permission is for one stream and one action; what is asked for after that is within it.
+  Task<std::optional<Error>> refuse_unless_allowed(rtsp::Message request, RtspTarget target) {
+    const AccessAction action = action_of(request.method, action_);
+    if (granted_ == target.key && action == action_) co_return std::nullopt;
+    const auto name = stream_from_rtsp(request.uri);
+    AccessRequest access =
+        access_to_stream(action, "rtsp", target.key, name ? name->args : "", peer_, id_);
+    access.authorization = request.headers.find("Authorization").value_or("");
+    access.tc_url = request.uri;
+    grant_ = Grant();
+    auto permit = co_await Access::current()->may(std::move(access));
+    if (permit) {
+      grant_ = std::move(*permit);
+      granted_ = target.key;
+      action_ = action;
+      co_return std::nullopt;
+    }
+    rtsp::Message refusal = rtsp::answer_to(request, permit.error().http_status());
+    add_challenge(permit.error(), refusal.headers);
+    co_await say_last(std::move(refusal));
+    co_return permit.error().error();
   }
 
   Task<std::optional<Error>> answer(rtsp::Message message) {
@@ -165,6 +201,14 @@ class RtspRelay : private Timer {
     auto& present = publishes_ ? context_.metrics.publishers : context_.metrics.viewers;
     present.Increment();
     look_again();
+    std::optional<PublishRate> rate;
+    if (publishes_)
+      rate.emplace(
+          loop_, [&up] { return up.bytes(); },
+          [this](Error why) {
+            if (!first_end_) first_end_ = std::move(why);
+            cutoff_->now();
+          });
     Child upward(loop_);
     upward.start(run_lane(up, "client"));
     auto downward = run_lane(down, "origin");
@@ -215,6 +259,10 @@ class RtspRelay : private Timer {
         if (!target || target->key != call_.target().key)
           return down_->insert(rtsp::answer_to(message, target ? 455 : target.error().status));
       }
+      // Nobody goes from playing to publishing, or back, with the permission for the other.
+      const bool other =
+          Access::current() != nullptr && action_of(message.method, action_) != action_;
+      if (other) return down_->insert(rtsp::answer_to(message, 455));
       const auto marked = mark_hop(message, options_.node_id, options_.max_hops);
       if (!marked) return down_->insert(rtsp::answer_to(message, marked.error().status));
       if (unanswered_++ == 0) asked_at_ = loop_.now();
@@ -276,6 +324,9 @@ class RtspRelay : private Timer {
   const std::string id_;
   RtspCall call_;
   std::string noted_;  // the stream that the log knows of
+  Grant grant_;
+  std::string granted_;  // the stream that it is for
+  AccessAction action_ = AccessAction::Play;
   std::string agent_;
   bool publishes_ = false;
 

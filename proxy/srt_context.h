@@ -2,6 +2,7 @@
 // What the SRT relay of a loop and its sessions work with.
 #pragma once
 
+#include "common/access/access_request.h"
 #include "common/io/resolver.h"
 #include "common/io/udp_socket.h"
 #include "common/log.h"
@@ -45,6 +46,7 @@ struct SrtCall {
   ByteBuffer conclusion;
   std::string key;
   bool publishes = false;
+  AccessRequest access{};
 };
 
 }  // namespace weir

@@ -2,6 +2,8 @@
 
 #include "common/stream_key.h"
 #include "common/wire/srt_streamid.h"
+#include "proxy/access/access.h"
+#include "proxy/access/access_requests.h"
 #include "proxy/srt_handshakes.h"
 
 namespace weir {
@@ -11,6 +13,15 @@ namespace {
 using srt::Handshake;
 using srt::Rejection;
 
+// Those of the resource, and the keys that a streamid has beside it (#!::r=live/cam,token=x).
+std::string arguments_of(std::string_view stream_id, const std::string& arguments) {
+  constexpr std::string_view kKeyed = "#!::";
+  if (!stream_id.starts_with(kKeyed)) return arguments;
+  std::string all = arguments + (arguments.empty() ? "" : "&");
+  for (const char c : stream_id.substr(kKeyed.size())) all += c == ',' ? '&' : c;
+  return all;
+}
+
 Result<SrtCall> understand(const UdpPeer& caller, const Handshake& conclusion, ByteView packet) {
   auto text = srt::stream_id(conclusion);
   if (!text) return std::unexpected(text.error());
@@ -18,10 +29,16 @@ Result<SrtCall> understand(const UdpPeer& caller, const Handshake& conclusion, B
   if (!request) return std::unexpected(request.error());
   auto name = stream_from_srt(request->host, request->resource);
   if (!name) return std::unexpected(name.error());
-  return SrtCall{.client = caller,
-                 .conclusion = ByteBuffer(packet.begin(), packet.end()),
-                 .key = name->key(),
-                 .publishes = request->mode == srt::StreamRequest::Mode::Publish};
+  const bool publishes = request->mode == srt::StreamRequest::Mode::Publish;
+  SrtCall call{.client = caller,
+               .conclusion = ByteBuffer(packet.begin(), packet.end()),
+               .key = name->key(),
+               .publishes = publishes};
+  if (Access::current() == nullptr) return call;
+  const auto action = publishes ? AccessAction::Publish : AccessAction::Play;
+  call.access = access_to_stream(action, "srt", call.key, arguments_of(*text, name->args),
+                                 caller.address, {});
+  return call;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include "common/log.h"
+#include "proxy/access/access_requests.h"
+#include "proxy/access/publish_rate.h"
 #include "proxy/hop_mark.h"
 #include "proxy/srt_handshakes.h"
 #include "proxy/srt_relay.h"
@@ -42,6 +44,7 @@ SrtSession::SrtSession(SrtContext context, SrtSessions& sessions, UdpSocket& por
       caller_{client_.address, read_own(call.conclusion).socket_id},
       initial_sequence_(read_own(call.conclusion).initial_sequence),
       news_(context.loop),
+      access_(std::move(call.access)),
       conclusion_(std::move(call.conclusion)),
       conclusion_stamp_(srt::timestamp(conclusion_)),
       asked_at_(loop_.now()) {
@@ -59,7 +62,8 @@ SrtSession::~SrtSession() {
 }
 
 Task<void> SrtSession::run() {
-  auto reached = co_await reach();
+  auto reached = co_await ask_access();
+  if (reached) reached = co_await reach();
   if (reached) {
     log::info(publishes_ ? "publisher joined" : "viewer joined", {{"id", id_},
                                                                   {"peer", client_.address.text()},
@@ -71,6 +75,11 @@ Task<void> SrtSession::run() {
         facts(), [this] { return traffic(); }, [this] { end(Errc::Cancelled, "ended from here"); });
     live_ = &live;
     present.Increment();
+    std::optional<PublishRate> rate;
+    if (publishes_)
+      rate.emplace(
+          loop_, [this] { return traffic().received; },
+          [this](Error why) { end(why.code, std::move(why.text)); });
     co_await attend();
     present.Decrement();
     live_ = nullptr;
@@ -81,12 +90,27 @@ Task<void> SrtSession::run() {
     LiveSession::refused(facts(), end_->code);
     if (!rejected_) {
       context_.metrics.refused.add();
-      port_.send(client_, srt_rejection(read_own(conclusion_), srt_rejection_of(end_->code)));
+      const auto reason = barred_ ? srt_rejection_of(*barred_) : srt_rejection_of(end_->code);
+      port_.send(client_, srt_rejection(read_own(conclusion_), reason));
     }
   }
   context_.buffers.flush();  // last words do not outlive a trunk
   context_.metrics.ended(publishes_ ? "publish" : "play", name(end_->code));
   log_end();
+}
+
+Task<Result<void>> SrtSession::ask_access() {
+  Access* const access = Access::current();
+  if (access == nullptr || access_.key.empty()) co_return Result<void>{};
+  access_.id = id_;
+  auto permit = co_await access->may(std::move(access_));
+  if (end_) co_return std::unexpected(*end_);
+  if (permit) {
+    grant_ = std::move(*permit);
+    co_return Result<void>{};
+  }
+  barred_ = std::move(permit.error());
+  co_return std::unexpected(barred_->error());
 }
 
 SessionFacts SrtSession::facts() const {

@@ -25,6 +25,7 @@
 #include "common/io/gate.h"
 #include "common/live_session.h"
 #include "common/wire/srt.h"
+#include "proxy/access/access.h"
 #include "proxy/srt_context.h"
 
 namespace weir {
@@ -58,6 +59,7 @@ class SrtSession {
   void join(const srt::Handshake& answer, std::span<std::uint8_t> packet);
   void end(Errc code, std::string text);
 
+  Task<Result<void>> ask_access();
   Task<Result<void>> reach();
   Task<Result<void>> try_upstream(UpstreamPtr upstream);
   Task<Result<void>> try_address(Address address, Deadline deadline);
@@ -90,6 +92,9 @@ class SrtSession {
   Address origin_address_;
   std::shared_ptr<SrtTrunk> origin_;
   std::optional<RouteUse> use_;
+  AccessRequest access_;
+  std::optional<AccessRefusal> barred_;
+  Grant grant_;
   bool refused_ = false;  // nobody listens at the origin
   SrtKey joined_;
   std::uint32_t cookie_ = 0;  // the origin's

@@ -42,6 +42,7 @@ using Status = Poco::Net::HTTPResponse::HTTPStatus;
 
 constexpr std::chrono::milliseconds kSweepPeriod{50};
 constexpr std::chrono::milliseconds kIdlePeriod{250};
+constexpr std::chrono::milliseconds kLastAnswers{500};
 constexpr int kBacklog = 256;
 constexpr std::chrono::seconds kIdle{2};  // between two requests of a connection
 constexpr int kRequestsPerConnection = 16;
@@ -288,7 +289,7 @@ class SystemApi::Server {
     door_.join();
     ::close(wake_);
     dispatcher_->stop();
-    watch_.end_all();
+    watch_.end_all(kLastAnswers);
     pool_.joinAll();
     dispatcher_->release();
   }

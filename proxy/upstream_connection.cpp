@@ -9,9 +9,14 @@ proxy_protocol::End end_of(const Address& address) {
   return {.host = address.host(), .port = address.port()};
 }
 
-ByteBuffer introduction_of(const std::optional<ClientEnds>& client) {
-  if (!client) return proxy_protocol::encode({}, {});
-  return proxy_protocol::encode(end_of(client->client), end_of(client->reached));
+bool is_ip6(const Address& address) { return address.host().find(':') != std::string::npos; }
+
+ByteBuffer introduction_of(const std::optional<ClientEnds>& ends) {
+  if (!ends) return proxy_protocol::encode({}, {});
+  // A header is of one family, which must be the client's for rules by address to be about it.
+  const bool known = is_ip6(ends->client) == is_ip6(ends->reached);
+  const auto nowhere = Address::parse(is_ip6(ends->client) ? "::" : "0.0.0.0", 0);
+  return proxy_protocol::encode(end_of(ends->client), end_of(known ? ends->reached : *nowhere));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace weir {
 // A client's connection to this node.
 struct ClientEnds {
   Address client;
-  Address reached;  // where it connected to
+  Address reached{};  // where it connected to, as far as that is known
 
   static ClientEnds of(const Socket& socket);
 };

@@ -74,8 +74,16 @@ Result<void> WebrtcDirectory::add(WebrtcSession session, Clock::time_point now) 
   auto entry = std::make_shared<WebrtcEntry>(std::move(session), now);
   if (before != nullptr) entry->client = before->client;
   for (const auto& check : entry->session.checks) entries_[check.username] = entry;
-  by_id_[entry->session.id] = entry;
+  WebrtcEntryPtr& newest = by_id_[entry->session.id];
+  if (newest) entry->held = std::move(newest->held);
+  newest = entry;
   return {};
+}
+
+void WebrtcDirectory::hold(const std::string& id, std::shared_ptr<void> what) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(id);
+  if (found != by_id_.end()) std::swap(found->second->held, what);
 }
 
 Task<Result<void>> WebrtcDirectory::announce(Loop& loop, WebrtcSession session) {

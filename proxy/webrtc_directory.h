@@ -56,6 +56,7 @@ struct WebrtcEntry {
   const WebrtcSession session;
   std::shared_ptr<WebrtcClient> client = std::make_shared<WebrtcClient>();
   std::atomic<bool> ended{false};
+  std::shared_ptr<void> held;  // let go with it; the directory's mutex guards it
   std::atomic<int> paths{0};
   std::atomic<bool> answered{false};  // the origin has sent something
 
@@ -87,6 +88,9 @@ class WebrtcDirectory {
   Result<void> add(WebrtcSession session, Clock::time_point now);
   // add(), and the other proxies know it when this returns, or could not be told.
   Task<Result<void>> announce(Loop& loop, WebrtcSession session);
+
+  // Keeps something for as long as the session; what was kept before goes.
+  void hold(const std::string& id, std::shared_ptr<void> what);
 
   WebrtcEntryPtr find(std::string_view username) const;
   // By its id, here or in the store.

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "common/log.h"
+#include "proxy/access/access_requests.h"
 #include "proxy/hop_mark.h"
 #include "proxy/http_call.h"
 #include "proxy/http_forwarding.h"
@@ -49,6 +50,15 @@ Task<bool> WhipExchange::run() {
   if (!ready) {
     auto kept = co_await refuse(ready.error().status, ready.error().text);
     co_return kept;
+  }
+  if (Access::current() != nullptr && request_.method == "POST") {
+    auto refusal = co_await ask_access();
+    if (refusal) {
+      http::Headers extra;
+      add_challenge(*refusal, extra);
+      auto kept = co_await refuse(refusal->http_status(), refusal->text, std::move(extra));
+      co_return kept;
+    }
   }
   auto response = co_await ask();
   if (!response) {
@@ -113,7 +123,10 @@ http::Parsed<void> WhipExchange::prepare(std::string body) {
     stream = std::move(*target);
     offer = std::move(*sdp);
   }
-  const std::string host(http::target_of(request_).authority);
+  const http::Target target = http::target_of(request_);
+  const std::string host(target.authority);
+  query_ = stream.substr(std::min(stream.find('?'), stream.size() - 1) + 1);
+  if (query_ != target.query) query_.append("&").append(target.query);
   auto key = http_route_key(host, stream);
   if (!key) return std::unexpected(key.error());
   auto forwarded = forward(
@@ -136,6 +149,21 @@ http::Parsed<void> WhipExchange::prepare_offer(std::string_view sdp) {
   publishes_ = !ice->receives;
   offer_ = sdp;
   return {};
+}
+
+// A session that is there is reached by who knows its URL; a new one is asked about. What the URL
+// does not say, the offer does: who would send media publishes.
+Task<std::optional<AccessRefusal>> WhipExchange::ask_access() {
+  const bool publishes = whip_.publishes.value_or(publishes_);
+  AccessRequest access =
+      access_to_stream(publishes ? AccessAction::Publish : AccessAction::Play, "webrtc", key_,
+                       query_, client_.socket().peer(), session_.empty() ? id_ : session_);
+  access.authorization = request_.headers.find("Authorization").value_or("");
+  access.page_url = request_.headers.find("Referer").value_or("");
+  auto permit = co_await Access::current()->may(std::move(access));
+  if (!permit) co_return std::move(permit.error());
+  grant_ = std::move(*permit);
+  co_return std::nullopt;
 }
 
 Task<Result<http::Response>> WhipExchange::ask() {
@@ -255,6 +283,8 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
   if (!session.checks.empty() && !session.media.empty() && !session_.empty()) {
     auto told = co_await context_.directory.announce(context_.loop, std::move(session));
     if (!told) co_return std::unexpected(refusal_of(told.error(), 503));
+    if (request_.method == "POST")
+      context_.directory.hold(session_, std::make_shared<Grant>(std::move(grant_)));
   } else if (request_.method == "POST") {
     co_return http::refuse(502, Errc::Protocol, "an answer without ICE credentials or addresses");
   }
@@ -263,7 +293,7 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
   co_return sdp::with_candidates(sdp, ours);
 }
 
-Task<bool> WhipExchange::refuse(int status, std::string why) {
+Task<bool> WhipExchange::refuse(int status, std::string why, http::Headers extra) {
   log::info("webrtc signalling refused", {{"id", id_},
                                           {"peer", client_.socket().peer().text()},
                                           {"method", request_.method},
@@ -271,7 +301,7 @@ Task<bool> WhipExchange::refuse(int status, std::string why) {
                                           {"stream", key_},
                                           {"status", status},
                                           {"error", why}});
-  auto kept = co_await send(problem_response(status, why, id_, keeps_alive_));
+  auto kept = co_await send(problem_response(status, why, id_, keeps_alive_, extra));
   co_return kept;
 }
 

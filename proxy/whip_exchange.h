@@ -15,6 +15,7 @@
 #pragma once
 
 #include "common/http/server_connection.h"
+#include "proxy/access/access.h"
 #include "proxy/http_call.h"
 #include "proxy/webrtc_directory.h"
 #include "proxy/whip_addresses.h"
@@ -45,13 +46,15 @@ class WhipExchange {
   http::Parsed<void> prepare(std::string body);
   http::Parsed<void> prepare_offer(std::string_view sdp);
 
+  Task<std::optional<AccessRefusal>> ask_access();
+
   Task<Result<http::Response>> ask();
   Task<Result<http::Response>> ask_over(Protocol protocol);
   Task<Result<http::Response>> ask_one();
 
   Task<http::Parsed<std::string>> answer_for_client(http::Response& response, std::string body);
   Task<http::Parsed<std::string>> take_answer(std::string sdp);
-  Task<bool> refuse(int status, std::string why);
+  Task<bool> refuse(int status, std::string why, http::Headers extra = {});
   Task<bool> send(std::string bytes);
 
   Context context_;
@@ -64,6 +67,8 @@ class WhipExchange {
   std::string key_;
   bool needs_host_ = false;
   std::optional<NamedOrigin> named_;
+  std::string query_;  // all that the request says for itself
+  Grant grant_;
   std::string session_;  // named by the request, or new
   std::string offer_;    // as it came: rewritten for each origin
   std::string body_;

@@ -71,6 +71,8 @@ enum class Rejection : std::uint32_t {
   Close = 7,
   Version = 8,
   BadRequest = 1400,
+  Unauthorized = 1401,
+  Forbidden = 1403,
   NotFound = 1404,
 };
 

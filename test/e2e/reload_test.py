@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene
 from support.crowd import Crowd, FlvViewer, RtmpViewer
+from support.node import request
 from support.origin import Origin
 from support.scene import SLOWNESS, accepts, free_port, wait_until
 from support.upgradable import Upgradable
@@ -104,6 +105,24 @@ class ReloadTest(scene.SceneTest):
         node.write(api__token="secret")
         self.assertEqual(200, node.ask_reload()[0])
         self.assertEqual(401, node.ask_reload()[0])
+
+    def test_who_may_play_changes_for_those_who_come_new(self):
+        for role in ("proxy", "edge"):
+            with self.subTest(role):
+                node = self.node(role)
+                viewer = self.viewer(node)
+                node.write(access__play__require="signature")
+                status, answer = node.ask_reload()
+                self.assertEqual(400, status)
+                self.assertIn("access.play.require: access.sign.secret is missing", answer["error"])
+                node.write(access__play__require=None, access__play__deny="loopback")
+                status, answer = node.ask_reload()
+                self.assertEqual((200, ["access.play.deny"]), (status, answer["changed"]))
+                self.assertEqual(403, request(node.http, "GET", "/live/a.flv")[0])
+                self.assert_plays_on(viewer)
+                node.write(access__play__deny=None)
+                self.assertEqual(200, node.ask_reload()[0])
+                self.viewer(node)
 
     def test_upstreams_come_and_go(self):
         second = Origin(self.scene, "second")

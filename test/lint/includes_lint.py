@@ -3,7 +3,7 @@
     main.cpp ─► edge ─► proxy ─► common ─► common/io
                  └────► cache ─────┘└────► common/wire
 
-Inside common, rtmp, rtsp, http and redis stand on io, wire and the plain files of common. The vocabulary (error,
+Inside common, rtmp, rtsp, http, redis and access stand on io, wire and the plain files of common. The vocabulary (error,
 check, bytes) is for everybody and knows nobody. Tests may include anything; nothing includes them.
 """
 
@@ -15,7 +15,7 @@ import tree
 VOCABULARY = {"common/bytes.h", "common/check.h", "common/error.h"}
 
 _COMMON = {"common", "common/io", "common/wire"}
-_ALL_COMMON = _COMMON | {"common/rtmp", "common/rtsp", "common/http", "common/redis"}
+_ALL_COMMON = _COMMON | {"common/rtmp", "common/rtsp", "common/http", "common/redis", "common/access"}
 ARROWS = {
     "common/wire": set(),
     "common/io": {"common"},
@@ -24,6 +24,7 @@ ARROWS = {
     "common/rtsp": _COMMON,
     "common/http": _COMMON,
     "common/redis": _COMMON,
+    "common/access": _COMMON,
     "proxy": _ALL_COMMON,
     "cache": _ALL_COMMON,
     "edge": _ALL_COMMON | {"proxy", "cache"},

@@ -1,6 +1,7 @@
 #include "proxy/connection_watch.h"
 
 #include <array>
+#include <thread>
 #include <catch2/catch.hpp>
 
 namespace weir {
@@ -55,12 +56,28 @@ TEST_CASE("only who is being waited for has to hurry, and only while others wait
   CHECK(pair.ended());
 }
 
+TEST_CASE("at the end nothing more is read and what is being answered may be said",
+          "[connection_watch]") {
+  ConnectionWatch watch{10s, 200ms};
+  const Pair pair;
+  std::thread answering{[&, visit = std::make_unique<ConnectionWatch::Visit>(watch, pair.ends[0])] {
+    char byte = 0;
+    while (::recv(pair.ends[0], &byte, 1, 0) > 0) continue;  // until reading has ended
+    CHECK(::send(pair.ends[0], "!", 1, MSG_NOSIGNAL) == 1);
+  }};
+  watch.end_all(10s);
+  answering.join();
+  char byte = 0;
+  CHECK(::recv(pair.ends[1], &byte, 1, MSG_DONTWAIT) == 1);
+  CHECK(watch.empty());
+}
+
 TEST_CASE("after end_all no visit begins", "[connection_watch]") {
   ConnectionWatch watch{10s, 200ms};
   const Pair first;
   const Pair second;
   const ConnectionWatch::Visit before{watch, first.ends[0]};
-  watch.end_all();
+  watch.end_all(0ms);
   CHECK(first.ended());
   const ConnectionWatch::Visit after{watch, second.ends[0]};
   CHECK(second.ended());

@@ -53,12 +53,13 @@ TEST_CASE("an upstream that wants to know is told first whom a connection is for
           "[upstream_connection]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
-    for (const char* client : {"203.0.113.7", "2001:db8::17"}) {
-      std::optional<ClientEnds> whose = ends(client, "192.0.2.1");
+    for (const char* client : {"203.0.113.7", "2001:db8::17", "::ffff:203.0.113.7"}) {
+      std::optional<ClientEnds> whose = ends(client, client[0] == ':' ? "::1" : "192.0.2.1");
       auto heard = co_await heard_by_upstream(on, true, whose);
       const auto header = header_of(heard);
       REQUIRE((header && header->client));
-      CHECK(*header->client == proxy_protocol::End{.host = client, .port = 5000});
+      const std::string host = whose->client.host();
+      CHECK(*header->client == proxy_protocol::End{.host = host, .port = 5000});
       CHECK(heard.substr(header->size) == "hello");
     }
     co_await end_all_others(on);
