@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "common/config_report.h"
 #include "common/departure.h"
+#include "common/http/h2_session.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/predecessor.h"
@@ -72,6 +73,14 @@ void print_welcome(const Config& config, const ProxyNode::Ports& ports) {
   if (!ports.http.empty()) {
     const std::string at = shown(endpoint_of(ports.http, *config.listen("listen.http")));
     std::printf("  play      http://%s/live/test.flv\n", at.c_str());
+  }
+  if (!ports.rtmps.empty()) {
+    const std::string at = shown(endpoint_of(ports.rtmps, *config.listen("listen.rtmps")));
+    std::printf("  both      rtmps://%s/live/test\n", at.c_str());
+  }
+  if (!ports.https.empty()) {
+    const std::string at = shown(endpoint_of(ports.https, *config.listen("listen.https")));
+    std::printf("  play      https://%s/live/test.flv\n", at.c_str());
   }
   if (!ports.rtsp.empty()) {
     const std::string at = shown(endpoint_of(ports.rtsp, *config.listen("listen.rtsp")));
@@ -135,7 +144,7 @@ SystemApis::Handlers system_handlers(SystemPages::Handlers handlers, ControlHand
   handlers.registered = [&routing](const Registration& registration) -> Result<void> {
     return routing.heartbeat_from_outside(registration, kAnswer);
   };
-  return {{"listen.system", std::move(handlers)}};
+  return {{"listen.system", handlers}, {"listen.system_https", handlers}};
 }
 
 NodeIdentity identity_of(const std::string& node) {
@@ -190,6 +199,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const ProxyNode::Ports ports = open_ports(config, opener);
 
   Metrics metrics(WEIR_VERSION);
+  TlsDoor tls(config, metrics, http::serve_http2);
   std::unique_ptr<AccessLog> access_log;
   departure.on(SIGUSR1, [&access_log] {
     if (access_log) access_log->reopen();
@@ -240,7 +250,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
   const auto anybody = public_handlers(metrics, loops, not_ready, control);
   std::optional<SystemDesk> desk(std::in_place, public_pages(config, identity, anybody));
   SystemApis apis(identity, system_handlers(anybody, std::move(all), *console, routing),
-                  console->events(), config, known);
+                  console->events(), tls.server, config, known);
 
   loops.start();
   SessionDirectory sessions(loops, kAnswer, [&metrics, log = access_log.get()] {
@@ -257,6 +267,7 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
                     .loops = loops,
                     .routing = routing,
                     .admission = admission,
+                    .tls = tls,
                     .metrics = metrics,
                     .desk = *desk,
                     .files = files ? &*files : nullptr,
@@ -273,8 +284,10 @@ int serve(const CommandLine& line, std::vector<std::string> arguments, Predecess
        .zone = config.text("node.zone")});
   const auto ports_of_all = [&] { return all_of(role->ports(), apis.ports()); };
   close_others(known, ports_of_all());
-  // Whatever else takes a changed configuration up is added here.
-  for (auto& part : {role->part(), apis.part(), limits_part(admission)}) reload.add(part);
+  // Whatever else takes a changed configuration up is added here. Certificates are there before the
+  // listeners that show them.
+  for (auto& part : {tls.part(), role->part(), apis.part(), limits_part(admission)})
+    reload.add(part);
   reload.add([&](const Config&, const Config& after) -> Reload::Commit {
     return [&desk, pages = public_pages(after, identity, anybody)]() mutable {
       desk->change(std::move(pages));

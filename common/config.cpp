@@ -89,8 +89,9 @@ void Config::cross_check() const {
   check_redis();
 
   std::map<std::string, std::string_view> taken;
-  for (const std::string_view key : {"listen.rtmp", "listen.http", "listen.api", "listen.rtsp",
-                                     "listen.system", "listen.webrtc", "listen.srt"}) {
+  for (const std::string_view key :
+       {"listen.rtmp", "listen.http", "listen.api", "listen.rtsp", "listen.system", "listen.webrtc",
+        "listen.srt", "listen.rtmps", "listen.https", "listen.api_https", "listen.system_https"}) {
     const auto endpoint = listen(key);
     if (!endpoint || endpoint->port == 0) continue;
     const bool udp = key == "listen.webrtc" || key == "listen.srt";
@@ -103,6 +104,14 @@ void Config::cross_check() const {
     }
   }
   check_upstreams();
+  check_tls();
+}
+
+void Config::check_tls() const {
+  if (!text("tls.certificates").empty()) return;
+  for (const auto* key :
+       {"listen.rtmps", "listen.https", "listen.api_https", "listen.system_https"})
+    if (!text(key).empty()) fail_setting(entry(key).label, "needs tls.certificates");
 }
 
 void Config::check_redis() const {
@@ -142,6 +151,8 @@ void Config::check_upstreams() const {
         fail_setting(entry(upstream_key(name, field)).label,
                      fmt::format("needs {}, an address or a name", upstream_key(name, "host")));
       if (endpoint->port == 0) fail_setting(entry(upstream_key(name, field)).label, "needs a port");
+      if (endpoint->tls && field != "rtmp" && field != "http" && field != "api")
+        fail_setting(entry(upstream_key(name, field)).label, "is not spoken over TLS");
     }
     if (!offers)
       fail_setting(first->second.label,
@@ -227,6 +238,9 @@ std::vector<UpstreamConfig> Config::upstreams() const {
     upstream.host = upstream_text(name, "host");
     upstream.weight = static_cast<int>(*parse_integer(upstream_text(name, "weight")));
     upstream.zone = upstream_text(name, "zone");
+    upstream.tls_name = upstream_text(name, "tls_name");
+    upstream.tls_ca = upstream_text(name, "tls_ca");
+    upstream.tls_verify = *parse_boolean(upstream_text(name, "tls_verify"));
     upstream.introduced = upstream_text(name, "proxy_protocol") == "v2";
     const auto endpoint = [&](std::string_view field) -> std::optional<Endpoint> {
       const auto value = upstream_text(name, field);
@@ -242,6 +256,10 @@ std::vector<UpstreamConfig> Config::upstreams() const {
     result.push_back(std::move(upstream));
   }
   return result;
+}
+
+bool UpstreamConfig::has_tls() const {
+  return (rtmp && rtmp->tls) || (http && http->tls) || (api && api->tls);
 }
 
 std::vector<std::string> Config::differences(const Config& other) const {

@@ -34,6 +34,11 @@ struct UpstreamConfig {
   int weight = 1;
   std::string zone;
   bool introduced = false;  // its connections begin with a PROXY header
+  std::string tls_name;     // empty: each endpoint's host
+  std::string tls_ca;       // empty: the system's store
+  bool tls_verify = true;
+
+  bool has_tls() const;  // at one of its endpoints
 };
 
 struct ConfigSources {
@@ -98,6 +103,7 @@ class Config {
   void check_order(std::string_view low, std::string_view high) const;
   void check_redis() const;
   void check_upstreams() const;
+  void check_tls() const;
   const Entry& entry(std::string_view key) const;
   std::string upstream_text(std::string_view name, std::string_view field) const;
   std::vector<std::string> upstream_names() const;

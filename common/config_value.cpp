@@ -214,7 +214,8 @@ std::string describe(Kind kind, std::string_view allowed) {
     case Kind::Duration: return fmt::format("duration, {}", allowed);
     case Kind::Choice: return std::string(allowed);
     case Kind::Listen: return "port, host:port, [v6]:port, or empty for off";
-    case Kind::Remote: return "port or host:port, or empty for none";
+    case Kind::Remote:
+      return "port or host:port, also behind rtmps:// or https://, or empty for none";
     case Kind::Remotes: return "host:port, comma separated, or empty for none";
     case Kind::Hosts:
       return "addresses or names, comma separated, each with :port or without; or empty";

@@ -180,6 +180,10 @@ std::string to_string(const Endpoint& endpoint) {
             : fmt::format("{}:{}", endpoint.host, endpoint.port);
 }
 
+std::string to_url(const Endpoint& endpoint) {
+  return (endpoint.tls ? "tls://" : "") + to_string(endpoint);
+}
+
 Result<Endpoint> parse_listen(std::string_view text, std::string_view default_host) {
   const Result<Parts> parts = split(text, 0);
   if (!parts) return std::unexpected(parts.error());
@@ -192,19 +196,27 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::string_view default_
   struct Scheme {
     std::string_view prefix;
     std::uint16_t port;
+    bool tls;
   };
-  static constexpr std::array<Scheme, 4> kSchemes = {
-      {{"tcp://", 0}, {"udp://", 0}, {"rtmp://", 1935}, {"http://", 80}}};
+  static constexpr std::array<Scheme, 7> kSchemes = {{{"tcp://", 0, false},
+                                                      {"udp://", 0, false},
+                                                      {"rtmp://", 1935, false},
+                                                      {"http://", 80, false},
+                                                      {"tls://", 0, true},
+                                                      {"rtmps://", 443, true},
+                                                      {"https://", 443, true}}};
   std::string_view rest = text;
+  bool tls = false;
   for (const Scheme& scheme : kSchemes) {
     if (!rest.starts_with(scheme.prefix)) continue;
     rest.remove_prefix(scheme.prefix.size());
+    tls = scheme.tls;
     if (scheme.port != 0) default_port = scheme.port;
     break;
   }
   const Result<Parts> parts = split(rest, 1);
   if (!parts) return std::unexpected(parts.error());
-  Endpoint endpoint{normalised(parts->host), parts->port.value_or(default_port)};
+  Endpoint endpoint{normalised(parts->host), parts->port.value_or(default_port), tls};
   if (is_wildcard(endpoint.host)) {
     if (!is_host(default_host)) return bad(text, "names no host");
     endpoint.host = normalised(default_host);

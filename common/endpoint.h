@@ -25,12 +25,15 @@ namespace weir {
 struct Endpoint {
   std::string host;  // name or address, IPv6 without brackets; empty: every address of this machine
   std::uint16_t port = 0;
+  bool tls = false;  // whom to connect to that way
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 // "host:1935", "[::1]:1935", ":1935".
 std::string to_string(const Endpoint& endpoint);
+// The same, behind `tls://` when that is wanted: what parse_endpoint takes back.
+std::string to_url(const Endpoint& endpoint);
 
 // Whether a name or address without brackets can be a host.
 bool is_host(std::string_view text);
@@ -40,8 +43,8 @@ bool is_host(std::string_view text);
 Result<Endpoint> parse_listen(std::string_view text, std::string_view default_host = "");
 
 // Where to connect to: the forms of parse_listen, `host` and `[::1]` alone, and each of these
-// behind `tcp://`, `udp://`, `rtmp://` (port 1935 unless named) or `http://` (80). No host or a
-// wildcard (0.0.0.0, ::) means `default_host`, which for a heartbeat is the sender. Ports are 1 to
+// behind `tcp://`, `udp://`, `rtmp://` (port 1935 unless named), `http://` (80), or, over TLS,
+// `tls://`, `rtmps://` (443) or `https://` (443). No host or a wildcard (0.0.0.0, ::) means `default_host`, which for a heartbeat is the sender. Ports are 1 to
 // 65535; `default_port` stands in for one that is not named, and 0 there tells the caller so.
 // Errors: Errc::Protocol; also when `default_host` is needed and is not a host.
 Result<Endpoint> parse_endpoint(std::string_view text, std::string_view default_host,

@@ -26,6 +26,7 @@ constexpr Section kSections[] = {
     {"state", "Where routes and registered origins are remembered."},
     {"upstream", "Upstreams that do not stand here by name."},
     {"redis", "The server that nodes share, for state.backend and upstream.discover = redis."},
+    {"tls", "TLS towards clients: on listen.rtmps and on those that end in https."},
     {"webrtc", "WebRTC media and what clients are told about it."},
     {"edge", "Pulling streams and serving them to many."},
     {"viewer", "Bounds of one viewer."},
@@ -80,6 +81,10 @@ constexpr Option kOptions[] = {
      "hosts; "
      "see system.allow and api.token.",
      "PROXY_SYSTEM_API"},
+    {"listen.rtmps", Kind::Listen, "", "", "RTMP over TLS; the usual port is 443 or 1936."},
+    {"listen.https", Kind::Listen, "", "", "What listen.http serves, and WSS, over TLS."},
+    {"listen.api_https", Kind::Listen, "", "", "What listen.api serves, over TLS."},
+    {"listen.system_https", Kind::Listen, "", "", "What listen.system serves, over TLS."},
 
     {"system.allow", Kind::CidrList, "loopback, private", "",
      "Who may register: addresses and networks, or the words loopback and private."},
@@ -116,6 +121,15 @@ constexpr Option kOptions[] = {
     {"upstream.*.rtsp", Kind::Remote, "", "", "RTSP."},
     {"upstream.*.weight", Kind::Integer, "1", "1..1000", "Its share of the streams."},
     {"upstream.*.zone", Kind::Text, "", "", "Where it stands, for preferring what is near."},
+    {"upstream.*.tls_name", Kind::Text, "", "",
+     "The name that its certificate is for and that it is asked for, where that is not the host of "
+     "an endpoint over TLS."},
+    {"upstream.*.tls_ca", Kind::Text, "", "",
+     "A PEM file of the authorities that its certificate must lead to; empty is the system's "
+     "store."},
+    {"upstream.*.tls_verify", Kind::Boolean, "on", "",
+     "Off takes whatever certificate it shows: anybody on the way can then read and change all of "
+     "it."},
     {"upstream.*.proxy_protocol", Kind::Choice, "off", "off|v2",
      "v2 begins every TCP connection to it with a PROXY header that says whom it is for, so it "
      "must expect them; HTTP connections for a client are not used again then."},
@@ -181,6 +195,14 @@ constexpr Option kOptions[] = {
     {"redis.prefix", Kind::Text, "weir:", "", "What every key begins with."},
     {"redis.timeout", Kind::Duration, "50ms", "1ms..10s",
      "The longest that a request waits for it; then it is routed without."},
+
+    {"tls.certificates", Kind::Text, "", "",
+     "Pairs CHAIN.pem:KEY.pem, separated by commas, or folders that hold pairs NAME.crt (or .pem) "
+     "and NAME.key, or folders with fullchain.pem and privkey.pem. A client gets the one for the "
+     "name it asks for, else the first. SIGHUP reads them again."},
+    {"tls.handshake_timeout", Kind::Duration, "10s", "100ms..5m",
+     "For a client's whole TLS handshake."},
+    {"tls.http2", Kind::Boolean, "off", "", "Offer HTTP/2 on listen.https."},
 
     {"webrtc.candidates", Kind::Hosts, "", "",
      "Where clients send media: addresses or names, each with :port where another is forwarded to "

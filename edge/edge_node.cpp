@@ -31,8 +31,9 @@ HttpRelayOptions relay_options(const EdgeOptions& options) {
 
 struct EdgeNode::PerLoop {
   PerLoop(Loop& on, EdgeOptions options_, Routing& routing, HttpStore& store, ObjectTier* tier,
-          Metrics& registry)
+          TlsDoor& door, Metrics& registry)
       : loop(on),
+        tls(door),
         options(std::move(options_)),
         metrics(registry),
         window(options.merge_window, options.merge_max),
@@ -69,6 +70,10 @@ struct EdgeNode::PerLoop {
   void take_up(const Ports& next, Admission& admission) {
     rtmp.take_up(loop, next.rtmp, admission, std::bind_front(&PerLoop::serve_rtmp, this));
     http.take_up(loop, next.http, admission, std::bind_front(&PerLoop::serve_http, this));
+    rtmps.take_up(loop, next.rtmps, admission,
+                  behind_tls(tls, OverTls::Rtmp, std::bind_front(&PerLoop::serve_rtmp, this)));
+    https.take_up(loop, next.https, admission,
+                  behind_tls(tls, OverTls::Http, std::bind_front(&PerLoop::serve_http, this)));
   }
 
   Task<void> serve_rtmp(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
@@ -80,6 +85,7 @@ struct EdgeNode::PerLoop {
   }
 
   Loop& loop;
+  TlsDoor& tls;
   EdgeOptions options;  // sessions look into it
   EdgeMetrics metrics;
   MergeWindow window;
@@ -91,11 +97,13 @@ struct EdgeNode::PerLoop {
   TokenTraverse traverse;
   ServedPort rtmp;
   ServedPort http;
+  ServedPort rtmps;
+  ServedPort https;
   std::vector<Metrics::Sample> samples;
 };
 
 EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
-                   Metrics& metrics, const Ports& ports)
+                   TlsDoor& tls, Metrics& metrics, const Ports& ports)
     : loops_(loops), admission_(admission), store_(options.cache_memory) {
   const auto sample = [&](Metrics::Type type, const char* name, const char* help, auto value) {
     samples_.push_back(metrics.sample(
@@ -114,7 +122,7 @@ EdgeNode::EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admi
   per_loop_.resize(loops.size());
   loops.on_each([&](Loop& loop) {
     per_loop_[static_cast<std::size_t>(loop.index())] =
-        std::make_unique<PerLoop>(loop, options, routing, store_, disk_.get(), metrics);
+        std::make_unique<PerLoop>(loop, options, routing, store_, disk_.get(), tls, metrics);
   });
   std::vector<StreamHub*> hubs;
   for (auto& part : per_loop_) hubs.push_back(&part->hub);
@@ -149,8 +157,7 @@ Result<std::vector<StreamReport>> EdgeNode::streams(milliseconds patience) {
 void EdgeNode::stop_accepting() {
   loops_.on_each([this](Loop& loop) {
     PerLoop& part = *per_loop_[static_cast<std::size_t>(loop.index())];
-    part.rtmp.close();
-    part.http.close();
+    for (auto* port : {&part.rtmp, &part.http, &part.rtmps, &part.https}) port->close();
   });
 }
 

@@ -10,7 +10,7 @@
 
 #include "common/io/admission.h"
 #include "common/io/loop_group.h"
-#include "common/listening.h"
+#include "common/tls_door.h"
 #include "edge/stream_hub.h"
 
 namespace weir {
@@ -20,11 +20,13 @@ class EdgeNode {
   struct Ports {
     std::vector<int> rtmp;  // a descriptor for each loop; empty: off
     std::vector<int> http;
+    std::vector<int> rtmps;
+    std::vector<int> https;
   };
 
   // REQUIRES: the loops run, and outlive this.
   EdgeNode(LoopGroup& loops, EdgeOptions options, Routing& routing, Admission& admission,
-           Metrics& metrics, const Ports& ports);
+           TlsDoor& tls, Metrics& metrics, const Ports& ports);
   // Other options and ports: sessions that are here go on, with what they are told by the options of
   // now. An edge that serves what is published to it may get upstreams, and the other way round: for
   // streams and connections that come later.

@@ -13,23 +13,28 @@ namespace weir {
 
 namespace {
 constexpr milliseconds kAnswer{1000};
+
+EdgeNode::Ports edge_ports_of(const ProxyNode::Ports& ports) {
+  return {.rtmp = ports.rtmp, .http = ports.http, .rtmps = ports.rtmps, .https = ports.https};
+}
 }  // namespace
 
 Node::Node(Context context, const Config& config, ProxyNode::Ports ports, OpenPorts open)
     : context_(std::move(context)), open_(std::move(open)) {
-  const auto& [id, loops, routing, admission, metrics, desk, files, webrtc_store, older] = context_;
+  const auto& [id, loops, routing, admission, tls, metrics, desk, files, webrtc_store, older] =
+      context_;
   admission.trust(trusted_hops_of(config));
   if (config.text("role") == "edge") {
     auto options = edge_options_of(config, id, files);
     options.admission = &admission;
-    edge_ = std::make_unique<EdgeNode>(loops, std::move(options), routing, admission, metrics,
-                                       EdgeNode::Ports{ports.rtmp, ports.http});
+    edge_ = std::make_unique<EdgeNode>(loops, std::move(options), routing, admission, tls, metrics,
+                                       edge_ports_of(ports));
   } else {
     auto options = proxy_options_of(config, id, files, ports);
     options.webrtc_store = webrtc_store;
     options.http.admission = &admission;
-    proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, metrics,
-                                         ports, older);
+    proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, tls,
+                                         metrics, ports, older);
   }
   open_api(config, ports);
 }
@@ -74,10 +79,10 @@ void Node::open_api(const Config& config, const ProxyNode::Ports& ports) {
   PublicApi::Signalling signalling;
   if (proxy_) signalling = [this](const Loop& loop) { return proxy_->signalling(loop); };
   api_ = std::make_unique<PublicApiNode>(
-      context_.loops, context_.desk, public_api_options_of(config),
+      context_.loops, context_.desk, context_.tls, public_api_options_of(config),
       static_cast<std::size_t>(config.integer("limits.per_address")), signalling);
   api_->trust(trusted_hops_of(config));
-  api_->listen(ports.api);
+  api_->listen(ports.api, ports.api_https);
 }
 
 Reload::Part Node::part() {
@@ -96,7 +101,7 @@ Reload::Commit Node::prepare(const Config& after) {
     api_->trust(hops);
     context_.routing.reconfigure(std::move(setup), std::move(health));
     open_ = opener->keep();
-    api_->listen(ports.api);
+    api_->listen(ports.api, ports.api_https);
   };
   if (edge_) {
     auto options = edge_options_of(after, context_.id, context_.files);
@@ -104,7 +109,7 @@ Reload::Commit Node::prepare(const Config& after) {
     return [this, reconfigure = std::move(reconfigure), options = std::move(options),
             ports]() mutable {
       reconfigure();
-      edge_->apply(options, {ports.rtmp, ports.http});
+      edge_->apply(options, edge_ports_of(ports));
     };
   }
   auto options = proxy_options_of(after, context_.id, context_.files, ports);
@@ -127,7 +132,7 @@ void Node::stop_accepting() {
   api_->stop_signalling();
 }
 
-void Node::stop_answering() { api_->listen({}); }
+void Node::stop_answering() { api_->listen({}, {}); }
 
 Reload::Part limits_part(Admission& admission) {
   return [&admission](const Config&, const Config& after) -> Reload::Commit {

@@ -28,6 +28,7 @@ class Node {
     LoopGroup& loops;
     Routing& routing;
     Admission& admission;
+    TlsDoor& tls;
     Metrics& metrics;
     SystemDesk& desk;
     const http::StaticFiles* files = nullptr;

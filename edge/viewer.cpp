@@ -21,7 +21,7 @@ constexpr std::size_t kMaxAside = 4096;
 Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& view)
     : fanout_(fanout),
       cursor_(Cursor::start(view)),
-      fd_(arrival.socket->release()),
+      wire_(arrival.socket->release()),
       format_(format),
       reconnects_(arrival.reconnects),
       joined_(fanout.loop().now()),
@@ -48,8 +48,11 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
           }) {
   // Without a bound of ours the kernel would hold megabytes for a viewer that has stopped reading.
   const int send_buffer = static_cast<int>(fanout.options().send_buffer);
-  setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
-  fanout_.loop().add(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
+  setsockopt(wire_.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
+  if (wire_.transport)
+    wire_.transport->watch(fanout_.loop(), *this);
+  else
+    fanout_.loop().add(wire_.fd, kTransportEvents, *this);
   if (!arrival.greeting.empty()) aside_ = std::make_unique<ByteBuffer>(std::move(arrival.greeting));
   // What is wrong with it shows again in what comes next.
   static_cast<void>(take_in(arrival.unread));
@@ -57,8 +60,13 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
 
 Viewer::~Viewer() {
   grant_.count({.received = received_, .sent = sent_});
-  fanout_.loop().remove(fd_, *this);
-  ::close(fd_);
+  if (wire_.transport) {
+    wire_.transport->unwatch(fanout_.loop(), *this);
+    wire_.transport->close();
+  } else {
+    fanout_.loop().remove(wire_.fd, *this);
+    ::close(wire_.fd);
+  }
 }
 
 bool Viewer::flush(const LogView& view) {
@@ -81,16 +89,13 @@ bool Viewer::flush(const LogView& view) {
 bool Viewer::send(std::span<const iovec> pieces, std::size_t aside_bytes, const LogView& view) {
   std::size_t wanted = 0;
   for (const auto& piece : pieces) wanted += piece.iov_len;
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = pieces.size();
-  const ssize_t result = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (result < 0 && errno != EAGAIN && errno != EINTR) {
-    why_ = {errno == ETIMEDOUT ? Errc::Timeout : Errc::Reset, std::strerror(errno)};
+  auto written = write(pieces);
+  if (!written) {
+    why_ = std::move(written.error());
     return false;
   }
-  auto sent = static_cast<std::size_t>(std::max<ssize_t>(result, 0));
-  blocked_ = sent < wanted;  // epoll tells when there is room again
+  std::size_t sent = *written;
+  blocked_ = sent < wanted || clogged();  // epoll tells when there is room again
   if (sent == 0) return true;
   if (sent_ == 0) session_.media_began();
   sent_ += sent;
@@ -106,6 +111,19 @@ bool Viewer::send(std::span<const iovec> pieces, std::size_t aside_bytes, const 
   return true;
 }
 
+// How many bytes are under way; 0: no room now.
+Result<std::size_t> Viewer::write(std::span<const iovec> pieces) {
+  if (wire_.transport && !wire_.transport->writes_plainly()) [[unlikely]]
+    return wire_.transport->write(pieces);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  const ssize_t sent = ::sendmsg(wire_.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (errno == EAGAIN || errno == EINTR) return 0;
+  return fail(errno == ETIMEDOUT ? Errc::Timeout : Errc::Reset, std::strerror(errno));
+}
+
 void Viewer::aside(const ByteBuffer& bytes) {
   if (!aside_) aside_ = std::make_unique<ByteBuffer>();
   if (aside_->size() + bytes.size() <= kMaxAside) append(*aside_, bytes);
@@ -114,7 +132,8 @@ void Viewer::aside(const ByteBuffer& bytes) {
 void Viewer::farewell(const ByteBuffer& bytes) {
   if (blocked_ || cursor_.inside_message()) return;
   aside(bytes);  // behind what else waits there
-  static_cast<void>(::send(fd_, aside_->data(), aside_->size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+  const iovec last{.iov_base = aside_->data(), .iov_len = aside_->size()};
+  static_cast<void>(write({&last, 1}));
 }
 
 Clock::duration Viewer::stalled(Clock::time_point now) const {
@@ -122,29 +141,51 @@ Clock::duration Viewer::stalled(Clock::time_point now) const {
 }
 
 void Viewer::on_ready(std::uint32_t events) {
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 && !receive()) {
+  // A transport may have had bytes before anybody watched.
+  const bool may_read =
+      (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 || wire_.transport;
+  if (may_read && !receive()) {
     fanout_.end(*this);
     return;
   }
   if (blocked_ && (events & EPOLLOUT) != 0) {
-    blocked_ = false;
+    if (clogged()) {
+      if (!wire_.transport->flush()) {
+        why_ = {Errc::Reset, "connection lost"};
+        fanout_.end(*this);
+        return;
+      }
+      progress_ = fanout_.loop().now();
+    }
+    blocked_ = clogged();
     if (!flush(fanout_.view(format_))) fanout_.end(*this);
   }
+}
+
+// How many bytes came; 0: nothing now.
+Result<std::size_t> Viewer::receive_into(std::span<std::uint8_t> into) {
+  if (wire_.transport) return wire_.transport->read(into);
+  ssize_t got = 0;
+  do {
+    got = ::recv(wire_.fd, into.data(), into.size(), MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) return static_cast<std::size_t>(got);
+  if (got == 0) return fail(Errc::Closed, "viewer left");
+  if (errno == EAGAIN) return 0;
+  return fail(Errc::Reset, std::strerror(errno));
 }
 
 bool Viewer::receive() {
   const auto scratch = fanout_.loop().scratch();
   while (true) {
-    const ssize_t got = ::recv(fd_, scratch.data(), scratch.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return true;
-    if (got <= 0) {
-      why_ =
-          got == 0 ? Error{Errc::Closed, "viewer left"} : Error{Errc::Reset, std::strerror(errno)};
+    auto got = receive_into(scratch);
+    if (got && *got == 0) return true;
+    if (!got) {
+      why_ = std::move(got.error());
       return false;
     }
-    received_ += static_cast<std::size_t>(got);
-    auto taken = take_in(scratch.first(static_cast<std::size_t>(got)));
+    received_ += *got;
+    auto taken = take_in(scratch.first(*got));
     if (!taken) {
       why_ = taken.error();
       return false;

@@ -73,6 +73,9 @@ class Viewer final : private Watcher {
  private:
   void on_ready(std::uint32_t events) override;
   bool receive();
+  Result<std::size_t> receive_into(std::span<std::uint8_t> into);
+  Result<std::size_t> write(std::span<const iovec> pieces);
+  bool clogged() const { return wire_.transport && wire_.transport->holds(); }
   Result<void> take_in(ByteView input);
   Result<void> take_frames(ByteView input);
   Result<void> obey(const rtmp::Message& message);
@@ -80,7 +83,7 @@ class Viewer final : private Watcher {
 
   Fanout& fanout_;
   Cursor cursor_;
-  int fd_;
+  Socket::Released wire_;
   Format format_;
   bool reconnects_;
   bool blocked_ = false;

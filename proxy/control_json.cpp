@@ -140,7 +140,7 @@ Object::Ptr to_json(const UpstreamState& state) {
   for (std::size_t i = 0; i < kProtocolCount; ++i) {
     const auto protocol = static_cast<Protocol>(i);
     Array::Ptr endpoints = new Array;
-    for (const Endpoint& endpoint : upstream.at(protocol)) endpoints->add(to_string(endpoint));
+    for (const Endpoint& endpoint : upstream.at(protocol)) endpoints->add(to_url(endpoint));
     object->set(std::string{name(protocol)}, endpoints);
   }
   return object;

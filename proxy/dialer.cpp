@@ -1,6 +1,7 @@
 #include "proxy/dialer.h"
 
 #include "common/log.h"
+#include "proxy/upstream_connection.h"
 
 namespace weir {
 

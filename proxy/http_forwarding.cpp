@@ -19,12 +19,14 @@ std::string joined(const http::Headers& headers, std::string_view name, std::str
                      headers.has(name) ? ", " : "", last);
 }
 
-void tell_whose(http::Headers& headers, const Address& sender, const std::string& host) {
-  headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", sender.host()));
-  if (headers.has("Forwarded"))
-    headers.set("Forwarded",
-                joined(headers, "Forwarded", http::forwarded_for(sender) + ";proto=http"));
-  if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
+void tell_whose(http::Headers& headers, const Requester& by, const std::string& host) {
+  const std::string_view proto = by.secure ? "https" : "http";
+  headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", by.sender.host()));
+  if (headers.has("Forwarded")) {
+    const auto element = fmt::format("{};proto={}", http::forwarded_for(by.sender), proto);
+    headers.set("Forwarded", joined(headers, "Forwarded", element));
+  }
+  if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", proto);
   if (!headers.has("X-Forwarded-Host") && !host.empty()) headers.add("X-Forwarded-Host", host);
 }
 
@@ -35,7 +37,7 @@ void add_headers(http::Request& request, const std::string& host, const Forwarde
   http::set_framing(headers, how.framing);
   if (!host.empty()) headers.set("Host", host);
   if (how.requester)
-    tell_whose(headers, how.requester->sender, host);
+    tell_whose(headers, *how.requester, host);
   else
     http::remove_hop_fields(headers);
   headers.set("X-Request-Id", how.mark.id);
@@ -46,7 +48,9 @@ void add_headers(http::Request& request, const std::string& host, const Forwarde
 }  // namespace
 
 Requester Requester::of(const http::ServerConnection& connection) {
-  return {.ends = ClientEnds::of(connection.socket()), .sender = connection.sender()};
+  return {.ends = ClientEnds::of(connection.socket()),
+          .sender = connection.sender(),
+          .secure = connection.socket().is_wrapped()};
 }
 
 http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how) {

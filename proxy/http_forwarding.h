@@ -24,7 +24,8 @@ namespace weir {
 // Whose request it is.
 struct Requester {
   ClientEnds ends;
-  Address sender;  // who connected: the client, or the last hop before this node
+  Address sender;       // who connected: the client, or the last hop before this node
+  bool secure = false;  // over TLS
 
   static Requester of(const http::ServerConnection& connection);
 };

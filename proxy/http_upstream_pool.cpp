@@ -11,7 +11,7 @@ std::optional<HttpUpstreamPool::Pooled> HttpUpstreamPool::take(
 
 // Null when there is none.
 HttpUpstreamPool::Connection HttpUpstreamPool::take_from(const Endpoint& endpoint) {
-  const auto found = idle_.find(to_string(endpoint));
+  const auto found = idle_.find(to_url(endpoint));
   if (found == idle_.end()) return nullptr;
   Connection connection;
   while (connection == nullptr && !found->second.empty()) {
@@ -28,7 +28,7 @@ HttpUpstreamPool::Connection HttpUpstreamPool::take_from(const Endpoint& endpoin
 
 void HttpUpstreamPool::put(const Endpoint& endpoint, Connection connection) {
   if (!connection->reusable() || size_ >= limits_.total) return;
-  auto& idle = idle_[to_string(endpoint)];
+  auto& idle = idle_[to_url(endpoint)];
   if (idle.size() >= limits_.per_endpoint) return;
   idle.push_back({std::move(connection), loop_.now()});
   ++size_;

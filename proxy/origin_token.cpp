@@ -143,10 +143,11 @@ bool OriginUris::is_ours(const UriReference& uri) const {
 }
 
 bool OriginUris::is_ours(std::string_view authority, bool secure) const {
-  const auto named = endpoint_of(authority, secure ? kHttpsPort : kHttpPort);
+  auto named = endpoint_of(authority, secure ? kHttpsPort : kHttpPort);
   if (!named) return false;
   if (named == host_[secure ? 1 : 0]) return true;
-  return !secure && std::ranges::find(endpoints_, *named) != endpoints_.end();
+  named->tls = secure;
+  return std::ranges::find(endpoints_, *named) != endpoints_.end();
 }
 
 std::optional<std::string> OriginUris::with_token(std::optional<std::string_view> query) const {

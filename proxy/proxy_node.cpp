@@ -57,8 +57,15 @@ struct ProxyNode::PerLoop {
     const auto serve = [&](ServedPort& port, const std::vector<int>& descriptors, auto session) {
       port.take_up(loop, descriptors, node.admission_, std::bind_front(session, this));
     };
+    const auto serve_tls = [&](ServedPort& port, const std::vector<int>& descriptors, OverTls what,
+                               auto session) {
+      port.take_up(loop, descriptors, node.admission_,
+                   behind_tls(node.tls_, what, std::bind_front(session, this)));
+    };
     serve(rtmp, next.rtmp, &PerLoop::serve_rtmp);
     serve(http, next.http, &PerLoop::serve_http);
+    serve_tls(rtmps, next.rtmps, OverTls::Rtmp, &PerLoop::serve_rtmp);
+    serve_tls(https, next.https, OverTls::Http, &PerLoop::serve_http);
     serve(rtsp, next.rtsp, &PerLoop::serve_rtsp);
     if (next.webrtc_udp != ports.webrtc_udp) {
       if (webrtc) webrtc->stop_accepting();
@@ -91,7 +98,7 @@ struct ProxyNode::PerLoop {
   }
 
   void stop_accepting() {
-    for (auto* port : {&rtmp, &http, &rtsp, &webrtc_tcp}) port->close();
+    for (auto* port : {&rtmp, &http, &rtmps, &https, &rtsp, &webrtc_tcp}) port->close();
     if (webrtc) webrtc->stop_accepting();
     if (srt) srt->stop_accepting();
   }
@@ -115,6 +122,8 @@ struct ProxyNode::PerLoop {
   std::unique_ptr<PacketPass> newer;  // from the one after
   ServedPort rtmp;
   ServedPort http;
+  ServedPort rtmps;
+  ServedPort https;
   ServedPort rtsp;
   std::unique_ptr<WebrtcPort> webrtc;
   ServedPort webrtc_tcp;
@@ -125,9 +134,10 @@ struct ProxyNode::PerLoop {
 };
 
 ProxyNode::ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
-                     Metrics& metrics, const Ports& ports, Sharing older)
+                     TlsDoor& tls, Metrics& metrics, const Ports& ports, Sharing older)
     : loops_(loops),
       admission_(admission),
+      tls_(tls),
       metrics_(metrics),
       webrtc_(options.webrtc_sessions, options.webrtc_store, metrics),
       srt_cookies_(older.cookies) {

@@ -11,6 +11,7 @@
 #include "common/io/admission.h"
 #include "common/io/loop_group.h"
 #include "common/listening.h"
+#include "common/tls_door.h"
 #include "proxy/http_relay.h"
 #include "proxy/rtmp_relay.h"
 #include "proxy/rtsp_relay.h"
@@ -28,7 +29,10 @@ class ProxyNode {
     std::vector<int> srt;
     std::vector<int> webrtc_udp;
     std::vector<int> webrtc_tcp;  // the same port
-    std::vector<int> api;         // for a PublicApiNode
+    std::vector<int> rtmps;
+    std::vector<int> https;
+    std::vector<int> api;        // for a PublicApiNode
+    std::vector<int> api_https;  // and the same
   };
   struct Options {
     RtmpRelayOptions rtmp;
@@ -48,7 +52,7 @@ class ProxyNode {
   };
 
   // REQUIRES: the loops run, and outlive this.
-  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission,
+  ProxyNode(LoopGroup& loops, Options options, Routing& routing, Admission& admission, TlsDoor& tls,
             Metrics& metrics, const Ports& ports, Sharing older);
   // Other options and ports: sessions that are here go on, with what they are told by the options of
   // now, also those of a port that is none any more.
@@ -67,6 +71,7 @@ class ProxyNode {
 
   LoopGroup& loops_;
   Admission& admission_;
+  TlsDoor& tls_;
   Metrics& metrics_;
   WebrtcDirectory webrtc_;
   const SrtCookies srt_cookies_;

@@ -24,7 +24,10 @@ ProxyNode::Ports open_ports(const Config& config, PortOpener& opener) {
   ProxyNode::Ports ports;
   ports.rtmp = tcp("listen.rtmp");
   ports.http = tcp("listen.http");
+  ports.rtmps = tcp("listen.rtmps");
+  ports.https = tcp("listen.https");
   ports.api = tcp("listen.api");
+  ports.api_https = tcp("listen.api_https");
   if (config.text("role") != "proxy") return ports;
   ports.rtsp = tcp("listen.rtsp");
   ports.srt = opener.udp("listen.srt", config.listen("listen.srt"));

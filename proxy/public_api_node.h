@@ -1,5 +1,5 @@
 // proxy/public_api_node.h
-// listen.api, put together: a listener and a PublicApi on every loop.
+// listen.api and listen.api_https, put together: two listeners and a PublicApi on every loop.
 //
 // It has an admission of its own, so that a node which takes no more clients can still be asked why,
 // and who asks all day takes no client's place.
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/io/loop_group.h"
-#include "common/listening.h"
+#include "common/tls_door.h"
 #include "proxy/public_api.h"
 
 namespace weir {
@@ -22,11 +22,11 @@ class PublicApiNode {
   static constexpr std::size_t kMaxConnections = 2048;
 
   // REQUIRES: the loops run, and all outlive this.
-  PublicApiNode(LoopGroup& loops, SystemDesk& desk, PublicApi::Options options,
+  PublicApiNode(LoopGroup& loops, SystemDesk& desk, TlsDoor& tls, PublicApi::Options options,
                 std::size_t per_address, const PublicApi::Signalling& signalling);
   // Takes over the descriptors, one for each loop, in place of those that it has; none: nobody can
   // connect. Connections go on.
-  void listen(const std::vector<int>& descriptors);
+  void listen(const std::vector<int>& plain, const std::vector<int>& encrypted);
   // From here on; see http::ServerConnection.
   void trust(const TrustedHops& hops) { admission_.trust(hops); }
   // The node goes away: see PublicApi::stop_signalling.
@@ -38,6 +38,7 @@ class PublicApiNode {
   struct PerLoop;
 
   LoopGroup& loops_;
+  TlsDoor& tls_;
   Admission admission_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;
 };

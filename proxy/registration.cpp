@@ -83,6 +83,8 @@ Result<Endpoint> endpoint_of(const std::string& field, const Var& value, const s
                  "not an endpoint (PORT, :PORT, HOST:PORT or tcp://HOST:PORT, ports 1 to 65535)");
   }
   if (endpoint->port == 0) return wrong(field, "an endpoint without a port");
+  // Nobody has said whose certificate it would have to show.
+  if (endpoint->tls) return wrong(field, "an endpoint over TLS, which has to be configured");
   return endpoint;
 }
 

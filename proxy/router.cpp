@@ -16,13 +16,13 @@ bool blames_upstream(Errc reason, Stage stage) {
   switch (reason) {
     case Errc::Closed:
     case Errc::Reset:
+    case Errc::Denied:  // its certificate, then
     case Errc::Protocol: return stage == Stage::Connect;
     case Errc::Timeout:
     case Errc::Refused:
     case Errc::Unavailable: return true;
     case Errc::Limit:
     case Errc::NotFound:
-    case Errc::Denied:
     case Errc::Busy:
     case Errc::Loop:
     case Errc::Cancelled:

@@ -6,10 +6,23 @@
 #include <unistd.h>
 
 #include "common/config_sources.h"
+#include "common/log.h"
 #include "proxy/hop_mark.h"
+#include "proxy/upstream_connection.h"
 
 namespace weir {
 namespace {
+
+std::shared_ptr<const UpstreamTls> tls_of(const UpstreamConfig& section) {
+  const bool verified = section.tls_verify;
+  auto context = TlsContext::client(
+      section.tls_ca, verified ? TlsContext::Verify::Peer : TlsContext::Verify::Nobody);
+  if (!context) throw ConfigError("upstream." + section.name + ".tls_ca: " + context.error().text);
+  if (!verified)
+    log::warn("certificates of an upstream are not verified: anybody may pretend to be it",
+              {{"upstream", section.name}});
+  return std::make_shared<UpstreamTls>(std::move(*context), section.tls_name);
+}
 
 Upstream upstream_of(const UpstreamConfig& section) {
   Upstream upstream;
@@ -18,6 +31,7 @@ Upstream upstream_of(const UpstreamConfig& section) {
   upstream.zone = section.zone;
   upstream.introduced = section.introduced;
   upstream.weight = static_cast<std::uint32_t>(section.weight);
+  if (section.has_tls()) upstream.tls = tls_of(section);
   auto offer = [&](Protocol protocol, const std::optional<Endpoint>& endpoint) {
     if (endpoint) upstream.at(protocol).push_back(*endpoint);
   };

@@ -125,7 +125,7 @@ std::string encode(const Registration& member) {
   if (!member.zone.empty()) object.set("zone", member.zone);
   for (std::size_t i = 0; i < kProtocolCount; ++i) {
     Array::Ptr list = new Array;
-    for (const Endpoint& endpoint : member.endpoints[i]) list->add(to_string(endpoint));
+    for (const Endpoint& endpoint : member.endpoints[i]) list->add(to_url(endpoint));
     object.set(kLists[i], list);
   }
   return text_of(object);

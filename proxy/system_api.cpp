@@ -7,6 +7,7 @@
 #include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
+#include <Poco/Net/SecureStreamSocket.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/ServerSocketImpl.h>
 #include <Poco/Net/StreamSocket.h>
@@ -27,6 +28,7 @@
 #include <utility>
 
 #include "common/config_sources.h"
+#include "common/io/tls_server.h"
 #include "common/signals_blocked.h"
 #include "proxy/connection_watch.h"
 #include "proxy/live_events.h"
@@ -253,6 +255,14 @@ Poco::Net::ServerSocket listen(const SystemApi::Options& options) {
   }
 }
 
+Poco::Net::Context::Ptr context_of(TlsServer* tls) {
+  using Poco::Net::Context;
+  if (tls == nullptr) return nullptr;
+  const Context::Ptr context = new Context{Context::TLS_SERVER_USE, "", Context::VERIFY_NONE};
+  tls->lend_to(context->sslContext());
+  return context;
+}
+
 Params::Ptr params_of(const SystemApi::Options& options) {
   Params::Ptr params = new Params;
   params->setMaxThreads(static_cast<int>(options.threads));
@@ -270,6 +280,7 @@ class SystemApi::Server {
  public:
   Server(const Options& options, Handlers handlers)
       : socket_(listen(options)),
+        tls_(context_of(options.tls)),
         identity_(options.identity),
         handlers_(std::move(handlers)),
         rules_(rules_of(options.allow, options.token, options.hops)),
@@ -323,13 +334,19 @@ class SystemApi::Server {
     return events[0].revents != 0 && accepting_ && !stopping_;
   }
 
+  // Shakes hands when it is first read from, by a thread of the pool.
+  Poco::Net::StreamSocket welcome(const Poco::Net::StreamSocket& guest) const {
+    if (!tls_) return guest;
+    return Poco::Net::SecureStreamSocket::attach(guest, tls_);
+  }
+
   void keep_door() {
     while (!stopping_) {
       const bool quiet = watch_.empty() && dispatcher_->queuedConnections() == 0;
       const auto period = quiet ? kIdlePeriod : kSweepPeriod;
       try {
         if (somebody_waits(period)) {
-          std::optional guest{socket_.acceptConnection()};
+          std::optional guest{welcome(socket_.acceptConnection())};
           dispatcher_->enqueue(*guest);
           watch_.part_with(guest);
         }
@@ -342,6 +359,7 @@ class SystemApi::Server {
   }
 
   Poco::Net::ServerSocket socket_;
+  const Poco::Net::Context::Ptr tls_;  // null: plain HTTP
   const int wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   const Identity identity_;
   const Handlers handlers_;

@@ -29,6 +29,7 @@
 namespace weir {
 
 class LiveEvents;
+class TlsServer;
 
 class SystemApi {
  public:
@@ -44,6 +45,7 @@ class SystemApi {
     TrustedHops hops{};                    // who may ask for others
     Identity identity;
     LiveEvents* events = nullptr;  // whose Handlers::events says that there is room
+    TlsServer* tls = nullptr;      // outlives this; null: plain HTTP
     std::size_t threads = 8;
     std::size_t max_waiting = 256;
     std::chrono::milliseconds deadline{10'000};

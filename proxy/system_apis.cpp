@@ -7,8 +7,8 @@
 namespace weir {
 
 SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events,
-                       const Config& config, OpenPorts known)
-    : identity_(std::move(identity)), handlers_(std::move(handlers)), events_(events) {
+                       TlsServer& tls, const Config& config, OpenPorts known)
+    : identity_(std::move(identity)), handlers_(std::move(handlers)), events_(events), tls_(tls) {
   PortOpener opener(1, std::move(known));
   for (const auto& [option, each] : handlers_) {
     const auto socket = opener.single(option, config.listen(option));
@@ -19,6 +19,7 @@ SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEven
 
 std::unique_ptr<SystemApi> SystemApis::make(const std::string& option, const Config& config,
                                             int socket) const {
+  const bool encrypted = option.ends_with("_https");
   return std::make_unique<SystemApi>(SystemApi::Options{.option = option,
                                                         .listen = *config.listen(option),
                                                         .socket = socket,
@@ -26,7 +27,8 @@ std::unique_ptr<SystemApi> SystemApis::make(const std::string& option, const Con
                                                         .token = config.text("api.token"),
                                                         .hops = trusted_hops_of(config),
                                                         .identity = identity_,
-                                                        .events = &events_},
+                                                        .events = &events_,
+                                                        .tls = encrypted ? &tls_ : nullptr},
                                      handlers_.at(option));
 }
 

@@ -20,11 +20,12 @@ namespace weir {
 
 class SystemApis {
  public:
-  // By option, what each serves.
+  // By option, what each serves: over TLS where the option ends in "_https".
   using Handlers = std::map<std::string, SystemApi::Handlers>;
 
-  // Opens them. Watchers of events are handed to `events`. Throws ConfigError when one cannot be had.
-  SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events,
+  // Opens them. Watchers of events are handed to `events`. Throws ConfigError when one cannot be
+  // had. REQUIRES: `events` and `tls` outlive this.
+  SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events, TlsServer& tls,
              const Config& config, OpenPorts known = {});
 
   Reload::Part part();
@@ -44,6 +45,7 @@ class SystemApis {
   const SystemApi::Identity identity_;
   const Handlers handlers_;
   LiveEvents& events_;
+  TlsServer& tls_;
   OpenPorts open_;
   Apis apis_;
   std::vector<std::unique_ptr<SystemApi>> leaving_;

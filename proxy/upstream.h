@@ -38,6 +38,8 @@ enum class Knowledge {
 
 using EndpointTable = std::array<std::vector<Endpoint>, kProtocolCount>;
 
+struct UpstreamTls;  // proxy/upstream_connection.h
+
 struct Upstream {
   std::string id;       // the name in the configuration, or the server id of the heartbeat
   std::string service;  // changes with every start of the process behind it; empty when configured
@@ -48,7 +50,8 @@ struct Upstream {
   EndpointTable endpoints;
   std::uint32_t weight = 1;  // share of new streams; 0 takes them only when nobody else can
   Knowledge knowledge = Knowledge::Configured;
-  bool introduced = false;  // its TCP connections begin with a PROXY header
+  bool introduced = false;                   // its TCP connections begin with a PROXY header
+  std::shared_ptr<const UpstreamTls> tls{};  // null: none of its endpoints is over TLS
 
   // In the order to try them. Empty: it does not speak this protocol.
   const std::vector<Endpoint>& at(Protocol protocol) const {

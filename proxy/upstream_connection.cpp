@@ -35,6 +35,12 @@ Task<Result<std::unique_ptr<Socket>>> connect_upstream(Resolver& resolver, Upstr
     auto told = co_await (*socket)->write(header, deadline);
     if (!told) co_return std::unexpected(told.error());
   }
+  if (!endpoint.tls) co_return socket;
+  const UpstreamTls* tls = upstream ? upstream->tls.get() : nullptr;
+  if (tls == nullptr) co_return fail(Errc::Denied, "TLS with an upstream that is not configured");
+  const std::string& host = tls->name.empty() ? endpoint.host : tls->name;
+  auto agreed = co_await connect_tls(**socket, tls->context, host, deadline);
+  if (!agreed) co_return std::unexpected(agreed.error());
   co_return socket;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -12,7 +13,6 @@ namespace weir {
 
 namespace {
 
-constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr int kUserTimeoutMs = 10'000;  // unacknowledged data for so long: the peer is gone
 
 Error broken(int error) {
@@ -44,7 +44,39 @@ void set_tcp_options(int fd) {
 
 Socket::Socket(Loop& loop, int fd, const Address& peer)
     : loop_(loop), fd_(fd), peer_(peer), read_wait_(loop), write_wait_(loop) {
-  loop_.add(fd_, kEvents, *this);
+  watch();
+}
+
+Socket::Socket(Loop& loop, int fd, const Address& peer, std::unique_ptr<Transport> transport)
+    : loop_(loop),
+      fd_(fd),
+      peer_(peer),
+      transport_(std::move(transport)),
+      read_wait_(loop),
+      write_wait_(loop) {
+  watch();
+}
+
+void Socket::watch() {
+  if (transport_)
+    transport_->watch(loop_, *this);
+  else
+    loop_.add(fd_, kTransportEvents, *this);
+}
+
+void Socket::unwatch() {
+  if (transport_)
+    transport_->unwatch(loop_, *this);
+  else
+    loop_.remove(fd_, *this);
+}
+
+void Socket::wrap(std::unique_ptr<Transport> transport) {
+  INVARIANT(!transport_ && is_open() && !read_wait_.waiting() && !write_wait_.waiting());
+  unwatch();
+  transport_ = std::move(transport);
+  watch();
+  try_again();
 }
 
 Socket::~Socket() { close(); }
@@ -73,7 +105,11 @@ void Socket::on_ready(std::uint32_t events) {
     if (gone_) gone_();
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
-  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
+    // An error of this shows again in the next write.
+    if (transport_ && transport_->holds()) static_cast<void>(transport_->flush());
+    writable_ = !transport_ || !transport_->holds();
+  }
   // The first waiter to go on may destroy this socket; the second is told in the loop's next step.
   const bool wake_reader = readable_ && read_wait_.waiting();
   const bool wake_writer = writable_ && write_wait_.waiting();
@@ -90,6 +126,11 @@ void Socket::on_ready(std::uint32_t events) {
 Result<std::size_t> Socket::try_read(std::span<std::uint8_t> into) {
   if (fd_ < 0) return fail(Errc::Cancelled, "socket closed");
   if (!readable_) return 0;
+  if (transport_) [[unlikely]] {
+    auto read = transport_->read(into);
+    if (read && *read == 0) readable_ = false;
+    return read;
+  }
   ssize_t got = 0;
   do {
     got = ::recv(fd_, into.data(), into.size(), 0);
@@ -109,6 +150,11 @@ Result<std::size_t> Socket::try_read(std::span<std::uint8_t> into) {
 Result<std::size_t> Socket::try_write(std::span<const iovec> pieces) {
   if (fd_ < 0) return fail(Errc::Cancelled, "socket closed");
   if (!writable_) return 0;
+  if (transport_ && !transport_->writes_plainly()) [[unlikely]] {
+    auto written = transport_->write(pieces);
+    if (written && transport_->holds()) writable_ = false;
+    return written;
+  }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
@@ -126,6 +172,14 @@ Result<std::size_t> Socket::try_send_file(int file, std::uint64_t offset, std::s
   if (fd_ < 0) return fail(Errc::Cancelled, "socket closed");
   if (!writable_) return 0;
   auto at = static_cast<off_t>(offset);
+  if (transport_ && !transport_->writes_plainly()) {
+    const auto piece = loop_.scratch().first(std::min(most, loop_.scratch().size()));
+    const ssize_t got = ::pread(file, piece.data(), piece.size(), at);
+    if (got < 0) return std::unexpected(broken(errno));
+    if (got == 0) return fail(Errc::Closed, "file cut short");
+    const iovec part{.iov_base = piece.data(), .iov_len = static_cast<std::size_t>(got)};
+    return try_write({&part, 1});
+  }
   ssize_t sent = 0;
   do {
     sent = ::sendfile(fd_, file, &at, most);
@@ -183,21 +237,47 @@ Socket::Watch Socket::when_gone(std::function<void()> call) {
 }
 
 void Socket::shut_down_writes() {
-  if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
+  if (fd_ < 0) return;
+  if (transport_)
+    transport_->shut_down_writes();
+  else
+    ::shutdown(fd_, SHUT_WR);
 }
 
-int Socket::release() {
+Socket::Released Socket::release() {
   INVARIANT(!read_wait_.waiting() && !write_wait_.waiting());
-  loop_.remove(fd_, *this);
-  return std::exchange(fd_, -1);
+  unwatch();
+  return {std::exchange(fd_, -1), std::move(transport_)};
 }
 
 void Socket::close() {
   if (fd_ < 0) return;
-  loop_.remove(fd_, *this);
-  ::close(std::exchange(fd_, -1));
+  unwatch();
+  const int fd = std::exchange(fd_, -1);
+  if (!transport_) {
+    ::close(fd);
+  } else if (transport_->holds() && !loop_.cancelled()) {
+    loop_.spawn(
+        farewell(std::make_unique<Socket>(loop_, fd, peer_, std::exchange(transport_, nullptr))));
+  } else {
+    transport_->close();
+    transport_.reset();
+  }
   if (read_wait_.waiting()) loop_.resume_soon(read_wait_.take_cancelled());
   if (write_wait_.waiting()) loop_.resume_soon(write_wait_.take_cancelled());
+}
+
+// Until what was written is in the kernel.
+Task<void> Socket::farewell(std::unique_ptr<Socket> socket) {
+  const Deadline deadline = socket->loop_.in(kFarewell);
+  socket->writable_ = false;
+  while (socket->transport_->holds()) {
+    auto ready = co_await socket->writable(deadline);
+    if (!ready || !socket->transport_->flush()) break;
+  }
+  socket->unwatch();
+  socket->fd_ = -1;
+  socket->transport_->close();
 }
 
 }  // namespace weir

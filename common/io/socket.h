@@ -8,6 +8,10 @@
 // Errc::Cancelled. What can be done at once is done without suspending. Relays use the try_ forms
 // between waits, so that nothing is allocated per packet.
 //
+// What it carries may be wrapped (common/io/transport.h): TLS, for those who ask for it. Everybody
+// above reads and writes as before. A wrapped socket that is closed while its transport still holds
+// bytes sends them first, for kFarewell at most, as the kernel does for a plain one.
+//
 // Threading: one loop's, and it stays there. Bounds: no buffers of its own.
 #pragma once
 
@@ -17,6 +21,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/io/address.h"
+#include "common/io/transport.h"
 #include "common/io/wait.h"
 
 namespace weir {
@@ -25,6 +30,9 @@ class Socket final : private Watcher {
  public:
   // Takes over a connected, non-blocking descriptor.
   Socket(Loop& loop, int fd, const Address& peer);
+  // Over a transport that watches and closes for itself; `fd` is for asking the kernel about the
+  // connection alone.
+  Socket(Loop& loop, int fd, const Address& peer, std::unique_ptr<Transport> transport);
   ~Socket();
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
@@ -87,16 +95,33 @@ class Socket final : private Watcher {
   void shut_down_writes();
   // Lets the descriptor go, off the loop; the socket is closed then. For a viewer that becomes a
   // cursor.
-  int release();
+  struct Released {
+    int fd;
+    std::unique_ptr<Transport> transport;  // null: plain
+  };
+  Released release();
   void close();
 
+  // From here on everything passes through `transport`, which watches the same descriptor.
+  // REQUIRES: plain so far, and nobody waits.
+  void wrap(std::unique_ptr<Transport> transport);
+  bool is_wrapped() const { return transport_ != nullptr; }
+  // The transport may have something by now, whatever it said last.
+  void try_again() { readable_ = writable_ = true; }
+
+  static constexpr milliseconds kFarewell{10'000};
+
  private:
+  static Task<void> farewell(std::unique_ptr<Socket> socket);
+  void watch();
+  void unwatch();
   void on_ready(std::uint32_t events) override;
 
   Loop& loop_;
   int fd_;
   Address peer_;
-  bool readable_ = true;  // until the kernel says otherwise
+  std::unique_ptr<Transport> transport_;  // null: plain
+  bool readable_ = true;                  // until the kernel says otherwise
   bool writable_ = true;
   bool hung_up_ = false;  // the peer's end has come: read on until it is seen
   std::function<void()> gone_;

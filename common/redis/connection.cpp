@@ -10,19 +10,17 @@ Task<Result<std::unique_ptr<Connection>>> Connection::open(Resolver& resolver, E
                                                            const TlsOptions* tls) {
   auto socket = co_await resolver.connect(to.host, to.port, deadline);
   if (!socket) co_return std::unexpected(socket.error());
-  auto connection = std::make_unique<Connection>(std::move(*socket));
   if (tls != nullptr) {
-    connection->tls_ = std::make_unique<TlsSession>(*connection->socket_, tls->context);
-    const std::string name = tls->server_name.empty() ? to.host : tls->server_name;
-    auto safe = co_await connection->tls_->connect(name, deadline);
+    const std::string& name = tls->server_name.empty() ? to.host : tls->server_name;
+    auto safe = co_await connect_tls(**socket, tls->context, name, deadline);
     if (!safe) co_return std::unexpected(safe.error());
   }
+  auto connection = std::make_unique<Connection>(std::move(*socket));
   co_return std::move(connection);
 }
 
 Task<Result<void>> Connection::send(ByteView bytes, Deadline deadline) {
-  auto sending = tls_ ? tls_->write(bytes, deadline) : socket_->write(bytes, deadline);
-  auto sent = co_await sending;
+  auto sent = co_await socket_->write(bytes, deadline);
   co_return sent;
 }
 
@@ -32,8 +30,7 @@ Task<Result<Reply>> Connection::receive(Deadline deadline) {
     if (!reply) co_return std::unexpected(reply.error());
     if (*reply) co_return std::move(**reply);
     const auto scratch = loop().scratch();
-    auto reading = tls_ ? tls_->read(scratch, deadline) : socket_->read(scratch, deadline);
-    auto got = co_await reading;
+    auto got = co_await socket_->read(scratch, deadline);
     if (!got) co_return std::unexpected(got.error());
     reader_.feed(scratch.first(*got));
   }

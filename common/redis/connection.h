@@ -2,8 +2,6 @@
 // One connection to a Redis server or sentinel, used by one coroutine in turn: what is said at the
 // start, one-off questions, and the subscriber's. Many callers at once share a Pipeline instead.
 //
-// The transport is a Socket, or TLS over one.
-//
 // Threading: one loop's. Bounds: ReplyLimits, and what one exchange() sends.
 #pragma once
 
@@ -26,7 +24,7 @@ class Connection {
  public:
   explicit Connection(std::unique_ptr<Socket> socket, ReplyLimits limits = {});
 
-  // `tls`, unless null, must live until then. Errors: Resolver::connect, TlsSession::connect.
+  // `tls`, unless null, must live until then. Errors: Resolver::connect, connect_tls.
   static Task<Result<std::unique_ptr<Connection>>> open(Resolver& resolver, Endpoint to,
                                                         Deadline deadline,
                                                         const TlsOptions* tls = nullptr);
@@ -35,19 +33,18 @@ class Connection {
   std::string peer() const { return socket_->peer().text(); }
 
   // Sends `bytes`, made by append_command(), which must live until then. Errors:
-  // Socket::write, TlsSession::write.
+  // Socket::write.
   Task<Result<void>> send(ByteView bytes, Deadline deadline);
   // The next reply, or message of a subscription. After Timeout one may ask again. Errors:
-  // Socket::read, TlsSession::read, ReplyReader::next.
+  // Socket::read, ReplyReader::next.
   Task<Result<Reply>> receive(Deadline deadline);
   // Sends all at once and reads as many replies. Error replies are replies.
   Task<Result<Replies>> exchange(Commands commands, Deadline deadline);
 
-  void close() { tls_ ? tls_->close() : socket_->close(); }
+  void close() { socket_->close(); }
 
  private:
   std::unique_ptr<Socket> socket_;
-  std::unique_ptr<TlsSession> tls_;  // null: plain
   ReplyReader reader_;
 };
 

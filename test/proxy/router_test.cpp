@@ -86,8 +86,8 @@ TEST_CASE("all streams of a failed origin move, not only the one that noticed", 
 TEST_CASE("what says nothing about an origin's health does not eject it", "[router]") {
   Cluster cluster;
   const auto home = cluster.ask("k", 0);
-  for (const Errc reason : {Errc::NotFound, Errc::Busy, Errc::Denied, Errc::Limit, Errc::Loop,
-                            Errc::Cancelled, Errc::System})
+  for (const Errc reason :
+       {Errc::NotFound, Errc::Busy, Errc::Limit, Errc::Loop, Errc::Cancelled, Errc::System})
     cluster.router.failed("k", home, reason, at(1));
   CHECK_FALSE(cluster.state(home, 1).ejected());
   CHECK(cluster.ask("k", 1) == home);
@@ -100,7 +100,7 @@ TEST_CASE("the further a request had come, the less its end says about the origi
     cluster.router.failed("k", home, reason, at(1), stage);
     return cluster.state(home, 1).ejected();
   };
-  for (const Errc reason : {Errc::Closed, Errc::Reset, Errc::Protocol}) {
+  for (const Errc reason : {Errc::Closed, Errc::Reset, Errc::Denied, Errc::Protocol}) {
     CHECK(ejects(reason, Stage::Connect));
     CHECK_FALSE(ejects(reason, Stage::Setup));
     CHECK_FALSE(ejects(reason, Stage::Request));

@@ -41,6 +41,44 @@ inline TlsContext client_trusting(const Certificate& authority) {
   return std::move(*context);
 }
 
+// A socket that becomes one end.
+class TlsEnd {
+ public:
+  TlsEnd(Socket& socket, TlsContext context) : socket_(socket), context_(std::move(context)) {}
+
+  Task<Result<void>> connect(std::string host, Deadline deadline) {
+    auto agreed = co_await connect_tls(socket_, context_, host, deadline);
+    co_return keep(std::move(agreed));
+  }
+  Task<Result<void>> accept(Deadline deadline) {
+    auto agreed = co_await accept_tls(socket_, context_, deadline, applications);
+    co_return keep(std::move(agreed));
+  }
+  Task<Result<std::size_t>> read(std::span<std::uint8_t> into, Deadline deadline) {
+    return socket_.read(into, deadline);
+  }
+  Task<Result<void>> write(ByteView bytes, Deadline deadline) {
+    return socket_.write(bytes, deadline);
+  }
+  void shut_down_writes() { socket_.shut_down_writes(); }
+  void close() { socket_.close(); }
+  const std::string& version() const { return agreement.version; }
+  Socket& socket() { return socket_; }
+
+  std::string applications;
+  TlsAgreement agreement;
+
+ private:
+  Result<void> keep(Result<TlsAgreement> agreed) {
+    if (!agreed) return std::unexpected(agreed.error());
+    agreement = std::move(*agreed);
+    return {};
+  }
+
+  Socket& socket_;
+  TlsContext context_;
+};
+
 struct TlsEnds {
   explicit TlsEnds(Loop& loop, TlsContext of_client = client_trusting(papers().ca),
                    TlsContext of_server = server_showing(papers().server))
@@ -49,8 +87,8 @@ struct TlsEnds {
         server(*sockets[1], of_server) {}
 
   std::array<std::unique_ptr<Socket>, 2> sockets;
-  TlsSession client;
-  TlsSession server;
+  TlsEnd client;
+  TlsEnd server;
 };
 
 struct Shaken {
@@ -58,7 +96,7 @@ struct Shaken {
   Result<void> server;
 };
 
-inline Task<void> accept_into(TlsSession& session, Deadline deadline, Result<void>& outcome) {
+inline Task<void> accept_into(TlsEnd& session, Deadline deadline, Result<void>& outcome) {
   auto shaken = co_await session.accept(deadline);
   outcome = std::move(shaken);
 }
@@ -80,7 +118,7 @@ Task<void> send_text(Stream& stream, Loop& loop, std::string text, Result<void>&
 }
 
 // As many bytes as that, or fewer when the peer ends or the connection fails.
-inline Task<std::string> receive_text(TlsSession& session, Loop& loop, std::size_t size) {
+inline Task<std::string> receive_text(TlsEnd& session, Loop& loop, std::size_t size) {
   std::string text;
   std::array<std::uint8_t, 5000> buffer{};
   while (text.size() < size) {

@@ -102,7 +102,7 @@ TEST_CASE("TLS where Redis is plain ends with the time for connecting", "[redis]
 TEST_CASE("sentinels are asked over TLS too", "[redis]") {
   struct Sentinel {
     static Task<void> answer(Loop& loop, std::unique_ptr<Socket> socket, std::string master) {
-      TlsSession tls(*socket, server_showing(papers().server));
+      TlsEnd tls(*socket, server_showing(papers().server));
       auto accepted = co_await tls.accept(loop.in(kPatience));
       if (!accepted) co_return;
       auto asked = co_await tls.read(loop.scratch(), loop.in(kPatience));

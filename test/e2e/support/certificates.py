@@ -29,7 +29,15 @@ class Certificates:
         )
         return files
 
+    def site(self, name):
+        """(certificate, key) for one name alone."""
+        return self._make(name, "-addext", f"subjectAltName=DNS:{name}", *self._signed())
+
+    def context(self):
+        """Of a client that trusts the authority."""
+        return ssl.create_default_context(cafile=self.ca)
+
     def client_context(self):
-        context = ssl.create_default_context(cafile=self.ca)
+        context = self.context()
         context.load_cert_chain(*self.client)
         return context

@@ -8,13 +8,15 @@ from support import websocket
 
 class LivePipe:
     """Asks at once; `status` and `headers` are there when the constructor returns. `body` is what the pipe has
-    carried so far: of a WebSocket, what its binary messages have."""
+    carried so far: of a WebSocket, what its binary messages have. `tls`: an SSLContext to ask over TLS with."""
 
-    def __init__(self, scene, port, path, upgrade=False, headers=()):
+    def __init__(self, scene, port, path, upgrade=False, headers=(), tls=None):
         self.key = websocket.new_key() if upgrade else None
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers]
         lines += websocket.upgrade_headers(self.key) if upgrade else []
         self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         scene.at_end(self.socket.close)
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
         self.ended, self.body, self.control, self.messages = False, bytearray(), [], 0

@@ -53,9 +53,10 @@ SEGMENT_LOCATIONS = """
 
 
 class Origin:
-    """`live`: directives of that application; `segments`: it makes HLS and DASH too."""
+    """`live`: directives of that application; `segments`: it makes HLS and DASH too; `tls`: a certificate and its
+    key, for HTTPS on the port `https`."""
 
-    def __init__(self, scene, name="origin", live="", segments=False):
+    def __init__(self, scene, name="origin", live="", segments=False, tls=None):
         self.scene, self.name = scene, name
         self.rtmp, self.http = free_port(), free_port()
         self.directory = scene.path(name)
@@ -69,6 +70,9 @@ class Origin:
                 locations = SEGMENT_LOCATIONS.format(directory=self.directory)
                 for kind in ("hls", "dash"):
                     os.makedirs(os.path.join(self.directory, kind, "live"))
+            if tls:
+                self.https = free_port()
+                locations += f"listen 127.0.0.1:{self.https} ssl; ssl_certificate {tls[0]}; ssl_certificate_key {tls[1]};"
             file.write(
                 CONFIG.format(
                     directory=self.directory,
