@@ -1,4 +1,4 @@
-"""Whose address it is: what HTTP proxies say of their clients, and what origins are told of ours, with real nginx before
+"""Whose address it is: what HTTP proxies say of their clients, and what origins hear of ours, with real nginx before
 and behind.
 
 All are on this machine, so addresses of 127.0.0.0/8 tell them apart.
@@ -8,11 +8,13 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import amf0, media, rtmp, scene
+from support.certificates import Certificates
 from support.crowd import Crowd, RtmpViewer
 from support.node import Weir, request
 from support.origin import Origin
@@ -193,11 +195,16 @@ class Forwarded(scene.SceneTest):
         self.assertNotIn("127.0.0.9", json.dumps(found[0]))
 
         # Who is no hop says nothing, and what a hop says is not taken apart by its client's quotes.
-        self.assertEqual(200, Client(self.scene, proxy.http, "127.0.0.6").get("/b", X_Forwarded_For="6.6.6.6", Forwarded="for=6.6.6.6"))
+        self.assertEqual(
+            200,
+            Client(self.scene, proxy.http, "127.0.0.6").get("/b", X_Forwarded_For="6.6.6.6", Forwarded="for=6.6.6.6"),
+        )
         self.assertEqual(["127.0.0.6", "-", "http"], origin.asked("/b")[3:])
         hop = Client(self.scene, proxy.http, HOP)
         self.assertEqual(200, hop.get("/c", Forwarded='for="[2001:db8::1]:80";proto=https', X_Forwarded_For="6.6.6.6"))
-        self.assertEqual(f"for=\"[2001:db8::1]:80\";proto=https, for={HOP};proto=http", origin.asked("/c")[4].replace("\\x22", '"'))
+        self.assertEqual(
+            f'for="[2001:db8::1]:80";proto=https, for={HOP};proto=http', origin.asked("/c")[4].replace("\\x22", '"')
+        )
         wait_until(lambda: self.lines(log, target="/c"), "the access log has it", 10 * SLOWNESS)
         self.assertIn("2001:db8::1", json.dumps(self.lines(log, target="/c")))
         self.assertEqual(400, hop.get("/d", Forwarded='for="x, for=1.2.3.4'))
@@ -306,6 +313,54 @@ class Forwarded(scene.SceneTest):
         # Probes and pulls are the nodes' own: nginx has no address for them.
         wait_until(lambda: "::1" in told() and told() <= {"::1", "-", ""}, told, 10 * SLOWNESS)
         self.assertEqual(0, proxy.metric("weir_upstream_failures_total"))
+
+    def test_the_header_goes_before_tls_and_origins_hear_of_tls_towards_the_client(self):
+        certificates = Certificates(self.scene)
+        words = "ssl proxy_protocol; ssl_certificate {}; ssl_certificate_key {}".format(*certificates.server)
+        web, web_port = back(self.scene, "web", words)
+        https = free_port()
+        proxy = Weir(
+            self.scene,
+            "proxy",
+            upstreams={
+                "o": {"http": f"https://127.0.0.1:{web_port}", "tls_ca": certificates.ca, "proxy_protocol": "v2"}
+            },
+            host="::1",
+            options={
+                "listen.https": f"127.0.0.1:{https}",
+                "tls.certificates": ":".join(certificates.server),
+                "forwarded.from": HOP,
+            },
+        )
+        self.assertEqual(200, Client(self.scene, proxy.http, host="::1").get("/plain"))
+        self.assertEqual(["::1", "http"], [web.asked("/plain")[at] for at in (0, 5)])
+        curl = (
+            "curl",
+            "-sS",
+            "--max-time",
+            "20",
+            "--cacert",
+            certificates.ca,
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_version}",
+        )
+        for version, address, named in (
+            ("1.1", "127.0.0.5", "127.0.0.5"),
+            ("2", "127.0.0.5", "127.0.0.5"),
+            ("2", HOP, "192.0.2.7"),
+        ):
+            with self.subTest(version=version, address=address):
+                path = f"/{version}{address}"
+                words = (f"--http{version}", "--interface", address, "-H", "X-Forwarded-For: 192.0.2.7")
+                done = subprocess.run(
+                    [*curl, *words, f"https://127.0.0.1:{https}{path}"], capture_output=True, timeout=30
+                )
+                self.assertEqual((b"", version.encode()), (done.stderr, done.stdout))
+                line = web.asked(path)
+                chain = f"192.0.2.7, {HOP}" if address == HOP else address
+                self.assertEqual([named, chain, "https"], [line[0], line[3], line[5]])
 
     def test_a_weir_behind_a_weir_hears_whose_connection_it_is(self):
         origin = Origin(self.scene)
