@@ -340,6 +340,12 @@ class SystemApi::Server {
     return Poco::Net::SecureStreamSocket::attach(guest, tls_);
   }
 
+  // Who has just come waits for a moment although a thread is free.
+  bool somebody_needs_a_thread() const {
+    return dispatcher_->queuedConnections() > 0 &&
+           dispatcher_->currentConnections() >= dispatcher_->maxThreads();
+  }
+
   void keep_door() {
     while (!stopping_) {
       const bool quiet = watch_.empty() && dispatcher_->queuedConnections() == 0;
@@ -354,7 +360,7 @@ class SystemApi::Server {
         // Mostly descriptors have run out, or another process took the guest; without a pause poll() would return at once.
         std::this_thread::sleep_for(kSweepPeriod);
       }
-      watch_.sweep(Clock::now(), dispatcher_->queuedConnections() > 0);
+      watch_.sweep(Clock::now(), somebody_needs_a_thread());
     }
   }
 

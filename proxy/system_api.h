@@ -10,10 +10,10 @@
 // belong to one thread; the destructor ends open connections and waits for handlers that run.
 //
 // Bounds: `threads` connections are served and `max_waiting` wait, more are closed at the door. A
-// connection has a thread for `deadline` in all, whatever it sends or does not; while others wait,
-// a request has to be complete within `hurry`. So 200 silent clients are gone after 200 / 8 x 0.2
-// s, and one at a time costs nothing. Bodies: kMaxRegistrationBody. Out of file descriptors, the
-// door pauses and goes on when there are some.
+// connection has a thread for `deadline` in all, whatever it sends or does not; while others wait
+// for one, a request has to be complete within `hurry`. So 200 silent clients are gone after
+// 200 / 8 x 0.2 s, and one at a time costs nothing. Bodies: kMaxRegistrationBody. Out of file
+// descriptors, the door pauses and goes on when there are some.
 #pragma once
 
 #include <chrono>
