@@ -297,28 +297,13 @@ class Forwarded(scene.SceneTest):
         for version in ("1.1", "2"):
             for address, named, chain in ((BEHIND, BEHIND, BEHIND), (HOP, "192.0.2.7", f"192.0.2.7, {HOP}")):
                 path = f"/{version}/{address}"
-                words = (
-                    f"--http{version}",
-                    "--interface",
-                    address,
-                    "-H",
-                    "X-Forwarded-For: 192.0.2.7",
-                    f"https://127.0.0.1:{https}{path}",
+                curl = (
+                    f"curl -sS --max-time 20 --http{version} --cacert {certificates.ca} --interface {address}".split()
                 )
-                curl = [
-                    "curl",
-                    "-sS",
-                    "--max-time",
-                    "20",
-                    "--cacert",
-                    certificates.ca,
-                    "-w",
-                    " by %{http_version}",
-                    *words,
-                ]
-                self.assertEqual(
-                    f"hello by {version}".encode(), subprocess.run(curl, capture_output=True, timeout=30).stdout
-                )
+                curl += ["-H", "X-Forwarded-For: 192.0.2.7", "-w", " by %{http_version}"]
+                curl.append(f"https://127.0.0.1:{https}{path}")
+                answer = subprocess.run(curl, capture_output=True, timeout=30).stdout
+                self.assertEqual(f"hello by {version}", answer.decode())
                 line = web.asked(path)
                 self.assertEqual([named, chain, "https"], [line[0], line[3], line[5]])
 
