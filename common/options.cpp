@@ -202,7 +202,7 @@ constexpr Option kOptions[] = {
      "name it asks for, else the first. SIGHUP reads them again."},
     {"tls.handshake_timeout", Kind::Duration, "10s", "100ms..5m",
      "For a client's whole TLS handshake."},
-    {"tls.http2", Kind::Boolean, "off", "", "Offer HTTP/2 on listen.https."},
+    {"tls.http2", Kind::Boolean, "on", "", "Offer HTTP/2 on listen.https and listen.api_https."},
 
     {"webrtc.candidates", Kind::Hosts, "", "",
      "Where clients send media: addresses or names, each with :port where another is forwarded to "
