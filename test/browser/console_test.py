@@ -11,8 +11,8 @@ from support import media, npm, scene
 from support.browser import Page as CameraPage
 from support.crowd import Crowd, FlvViewer, RtmpViewer
 from support.node import Weir, request
-from support.origin import Origin
-from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.origin import Origin, WebrtcOrigin
+from support.scene import SLOWNESS, free_port, wait_until
 
 TOKEN = "open sesame"
 WAIT = 20 * SLOWNESS
@@ -78,9 +78,8 @@ class Console(scene.SceneTest):
 
         publisher = self.publish("a")
         viewers = self.watch("a", 3)
-        row = self.until(lambda: self.row("streams", "live/a", "3 flv"), "the stream and its viewers")
-        for word in ("pulled", "from proxy", "H.264", "320×180", "AAC"):
-            self.assertIn(word, row)
+        words = ("3 flv", "pulled", "from proxy", "H.264", "320×180", "AAC")
+        self.until(lambda: self.row("streams", "live/a", *words), "the stream, what it is made of, its viewers")
         self.until(lambda: "kb/s" in self.row("streams", "live/a") and "\t0 kb/s" not in self.row("streams", "live/a"), "its rate")
         self.until(lambda: self.page.ask("texts", "[data-name=viewers] .value") == ["3"], "the tile counts")
         self.crowd.drop(viewers[0])
@@ -120,23 +119,18 @@ class Console(scene.SceneTest):
         self.no_complaints()
 
     def test_webrtc_plays_in_the_page_of_a_proxy(self):
-        port, camera = free_port(), free_port()
-        script = os.path.join(os.path.dirname(HERE), "e2e/support/webrtc_origin.py")
-        self.scene.start("origin", ["/usr/bin/python3", script, str(port)])
-        wait_until(lambda: accepts(port), "the origin listens", WAIT)
-        options = {"listen.webrtc": f"127.0.0.1:{camera}", "webrtc.candidates": "127.0.0.1"}
-        proxy = Weir(self.scene, "proxy", upstreams={"origin": {"http": port}}, options=options)
+        origin = WebrtcOrigin(self.scene)
+        options = {"listen.webrtc": f"127.0.0.1:{free_port()}", "webrtc.candidates": "127.0.0.1"}
+        proxy = Weir(self.scene, "proxy", upstreams={"origin": origin.as_upstream()}, options=options)
         url = f"http://127.0.0.1:{proxy.http}/whip/live/cam"
         publisher = CameraPage(self.scene, "publisher", "webrtc_page.html", role="publish", url=url, only="udp")
-        self.addCleanup(publisher.close)
         publisher.wait_for("sent", 30)
         self.open(proxy, page="#play=live/cam")
         self.page.ask("click", "[data-kind=whep]")
         before = self.until(lambda: self.js(FRAMES), "the first frame")
         self.until(lambda: self.js(FRAMES) > before + 25, "it plays on")
         self.page.ask("click", "#player [data-close]")
-        sessions = lambda: json.loads(request(port, "GET", "/state")[2])["sessions"]
-        self.until(lambda: [each["kind"] for each in sessions()] == ["whip"], "it has said goodbye")
+        self.until(lambda: [each["kind"] for each in origin.state()["sessions"]] == ["whip"], "it has said goodbye")
         # What the origin does not have in other forms is not asked for without being told.
         self.no_complaints(expected=("404", "502", "CORS", "ERR_FAILED"))
 

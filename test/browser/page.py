@@ -16,20 +16,13 @@ class Page:
 
     def __init__(self, scene, url=None):
         folder = npm.package("playwright-core")
-        environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("WEIR_")},
-            "HOME": scene.directory,
-            "TMPDIR": scene.directory,
-        }
-        with open(scene.path("browser.log"), "wb") as log:
-            self._node = subprocess.Popen(
-                ["node", os.path.join(HERE, "browser.mjs"), folder, scene.path("chromium")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                cwd=scene.directory,
-            )
+        self._node = scene.start(
+            "browser",
+            ["node", os.path.join(HERE, "browser.mjs"), folder, scene.path("chromium")],
+            env={"HOME": scene.directory, "TMPDIR": scene.directory},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ).popen
         scene.at_end(self._end)
         if url:
             self.ask("goto", url)

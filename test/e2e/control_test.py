@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene, srt, webrtc_client
 from support.crowd import Crowd, FlvViewer, RtmpViewer
 from support.node import Weir, request
-from support.origin import Origin
+from support.origin import Origin, WebrtcOrigin
 from support.scene import SLOWNESS, accepts, free_port, wait_until
 
 SUPPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support")
@@ -280,18 +280,17 @@ class Control(scene.SceneTest):
 
     def every_protocol(self, options=None):
         """A proxy and behind it SRT, RTSP and WebRTC: a publisher and a viewer of each, these as self.viewers."""
-        rtsp, signalling = free_port(), free_port()
-        origin = srt.Origin(self.scene, free_port, wait_until)
+        rtsp = free_port()
+        origin = srt.Origin(self.scene)
         self.scene.start("rtsp-origin", [os.path.join(SUPPORT, "rtsp_server.py"), "--port", rtsp])
-        words = ["/usr/bin/python3", os.path.join(SUPPORT, "webrtc_origin.py"), signalling]
-        self.scene.start("webrtc-origin", words)
+        webrtc = WebrtcOrigin(self.scene)
         ports = {name: f"127.0.0.1:{free_port()}" for name in ("srt", "rtsp", "webrtc")}
         listen = {f"listen.{name}": at for name, at in ports.items()}
-        wait_until(lambda: accepts(rtsp) and accepts(signalling), "the origins listen", 20 * SLOWNESS)
+        wait_until(lambda: accepts(rtsp), "the RTSP origin listens", 20 * SLOWNESS)
         node = self.proxy = Weir(
             self.scene,
             "proxy",
-            upstreams={"origin": {"srt": origin.port, "rtsp": rtsp, "http": signalling}},
+            upstreams={"origin": {"srt": origin.port, "rtsp": rtsp, "http": webrtc.http}},
             options={**listen, "webrtc.candidates": "127.0.0.1", **(options or {})},
         )
         url = f"srt://{ports['srt']}?streamid="

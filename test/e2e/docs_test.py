@@ -137,10 +137,8 @@ class Docs(scene.SceneTest):
                 path = os.path.join(self.scene.directory, "weir.conf")
                 with open(path, "w") as file:
                     file.write(text)
-                done = subprocess.run(
-                    [BINARY, f"--config={path}", "--check-config"], capture_output=True, text=True, timeout=10
-                )
-                self.assertEqual(0, done.returncode, done.stderr)
+                status, said = self.scene.run("check", [BINARY, f"--config={path}", "--check-config"], 10)
+                self.assertEqual(0, status, said)
                 seen += 1
         self.assertGreater(seen, 0)
 

@@ -3,15 +3,14 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene
 from support.crowd import Crowd, FlvViewer, RtmpViewer
-from support.node import BINARY, request
-from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.node import BINARY, request, run_weir
+from support.scene import SLOWNESS, accepts, alive, free_port, wait_until
 
 
 def listeners():
@@ -26,39 +25,14 @@ def marked(marker):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                if marker.encode() in file.read() and _alive(pid):
+                if marker.encode() in file.read() and alive(pid):
                     found.append(int(pid))
         except OSError:
             pass
     return found
 
 
-def _alive(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-
-
 class FirstMinute(scene.SceneTest):
-    def weir(self, *arguments, env=None):
-        """(status, standard output, standard error) of a weir that should end by itself; status None if it does not."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("WEIR_", "PROXY_"))}
-        process = subprocess.Popen(
-            [BINARY, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.scene.directory,
-            env={**environment, **(env or {})},
-        )
-        try:
-            output, errors = process.communicate(timeout=5 * SLOWNESS)
-            return process.returncode, output, errors
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-            return None, output, errors
-
     def printed(self, process, pattern, seconds=15 * SLOWNESS):
         def find():
             if not process.running():
@@ -166,7 +140,7 @@ class FirstMinute(scene.SceneTest):
         }
         for arguments, pattern in mistakes.values():
             with self.subTest(arguments):
-                status, output, errors = self.weir(*arguments, env=env)
+                status, output, errors = run_weir(self.scene, *arguments, env=env)
                 self.assertEqual((1, ""), (status, output), errors)
                 self.assertEqual(1, len(errors.splitlines()), errors)
                 self.assertRegex(errors, pattern)
@@ -181,13 +155,13 @@ class FirstMinute(scene.SceneTest):
             with self.subTest(name):
                 _, others = listeners()
                 others[f"WEIR_LISTEN_{name.upper()}"] = f"127.0.0.1:{port}"
-                status, _, errors = self.weir(env=others)
+                status, _, errors = run_weir(self.scene, env=others)
                 self.assertEqual(1, status, errors)
                 self.assertIn(f"listen.{name}", errors.splitlines()[-1])
         self.assertTrue(holder.running())
 
     def test_answers_without_running(self):
-        self.assertRegex(self.weir("--version")[1], r"^weir \d+\.\d+\.\d+")
+        self.assertRegex(run_weir(self.scene, "--version")[1], r"^weir \d+\.\d+\.\d+")
         for arguments in (
             ("--help",),
             ("--help=all",),
@@ -196,10 +170,10 @@ class FirstMinute(scene.SceneTest):
             ("--check-config",),
         ):
             with self.subTest(arguments):
-                status, output, errors = self.weir(*arguments)
+                status, output, errors = run_weir(self.scene, *arguments)
                 self.assertEqual(0, status, errors)
-        _, output, _ = self.weir(
-            "--print-config", "--set", "listen.http=9090", env={"WEIR_LISTEN_RTMP": "[::1]:1940"}
+        _, output, _ = run_weir(
+            self.scene, "--print-config", "--set", "listen.http=9090", env={"WEIR_LISTEN_RTMP": "[::1]:1940"}
         )
         self.assertRegex(output, r"(?m)^rtmp = \[::1\]:1940")
         self.assertRegex(output, r"(?m)^http = 9090")

@@ -3,7 +3,6 @@
 import collections
 import hashlib
 import os
-import socket
 import sys
 import time
 
@@ -13,9 +12,8 @@ from support.impair import BAD, WORST, Impaired
 from support.node import Weir
 from support.scene import SLOWNESS, free_port, wait_until
 
-NOT_MEDIA = (b"\x80\0", b"\x80\5")  # an SRT handshake, SHUTDOWN
+HANDSHAKE, SHUTDOWN = b"\x80\0", b"\x80\5"
 SRT_DESTINATION = slice(12, 16)
-HELD_BACK = 4096  # by srt-live-transmit, at most, in its buffer for standard output
 
 
 def packets(count, size=1316):
@@ -34,19 +32,24 @@ class Srt(scene.SceneTest):
 
     def both_sides(self, **network):
         """Client, bad network, proxy, bad network, origin."""
-        self.origin = srt.Origin(self.scene, free_port, wait_until)
+        self.origin = srt.Origin(self.scene)
         self.behind = Impaired(self.scene, self.origin.port, seed=2, **network)
         self.node = self.proxy(self.behind.port)
         self.before = Impaired(self.scene, self.node.srt, seed=1, **network)
 
     def lost_in_proxy(self):
         """Packets of joined clients that reached the proxy and did not leave it at its other side. What is said in
-        handshakes is the proxy's own business, and a network's copy of a SHUTDOWN comes after the end."""
+        handshakes is the proxy's own business, and what a network delivers behind a SHUTDOWN comes after the end."""
 
         def joined(heads):
-            return collections.Counter(
-                head for head in heads if head[1][SRT_DESTINATION] != bytes(4) and head[1][:2] not in NOT_MEDIA
-            )
+            ended, found = {bytes(4)}, collections.Counter()
+            for size, head in heads:
+                to = head[SRT_DESTINATION]
+                if head[:2] == SHUTDOWN:
+                    ended.add(to)
+                elif head[:2] != HANDSHAKE and to not in ended:
+                    found[size, head] += 1
+            return found
 
         up = joined(self.before.went_up) - joined(self.behind.came_up)
         down = joined(self.behind.went_down) - joined(self.before.came_down)
@@ -54,27 +57,8 @@ class Srt(scene.SceneTest):
 
     def test_the_tools_of_libsrt_recover_and_the_proxy_adds_no_loss(self):
         self.both_sides(**BAD)
-        source, path = free_port(), self.scene.path("received.ts")
-        tool = ["srt-live-transmit", "-a:no"]
         url = f"srt://127.0.0.1:{self.before.port}?latency=3000&tlpktdrop=false&conntimeo=10000&streamid="
-        self.scene.start(
-            "transmit", [*tool, f"udp://127.0.0.1:{source}?mode=listener", url + "#!::r=live/a,m=publish"]
-        )
-        wait_until(lambda: "publish live/a" in self.origin.log(), "it publishes", 15 * SLOWNESS)
-        with open(path, "wb") as file:
-            self.scene.start("receive", [*tool, url + "#!::r=live/a", "file://con"], stdout=file)
-        wait_until(lambda: "play live/a" in self.origin.log(), "it plays", 15 * SLOWNESS)
-        sent = packets(2000)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for packet in sent:
-                sender.sendto(packet, ("127.0.0.1", source))
-                time.sleep(0.001)
-        expected = b"".join(sent)
-        wait_until(
-            lambda: os.path.getsize(path) >= len(expected) - HELD_BACK,
-            lambda: f"{os.path.getsize(path)} bytes of {len(expected)} have arrived",
-            20 * SLOWNESS,
-        )
+        expected, path = srt.tools_pass(self.scene, self.origin, url, packets(2000), 0.001, starts=15, arrives=20)
         with open(path, "rb") as file:
             self.assertTrue(expected.startswith(file.read()), "the bytes differ")
         for network in (self.before, self.behind):
@@ -99,23 +83,19 @@ class Srt(scene.SceneTest):
         wait_until(lambda: not self.lost_in_proxy()[0], self.lost_in_proxy, 5, 0.2)
 
     def test_a_caller_of_a_proxy_that_died_ends_in_time_and_comes_back_through_another(self):
-        origin = srt.Origin(self.scene, free_port, wait_until)
+        origin = srt.Origin(self.scene)
         first, second = (self.proxy(origin.port, name=f"proxy-{i}") for i in range(2))
         address = Impaired(self.scene, first.srt)
-
-        def call(streamid):
-            caller = srt.Caller("127.0.0.1", address.port, streamid)
-            self.scene.at_end(caller.close)
-            return caller
 
         def again(streamid):
             """As an encoder does: until it is let in."""
             try:
-                return call(streamid)
+                return srt.call(self.scene, address.port, streamid)
             except srt.Refused:
                 return None
 
-        publisher, player = call("#!::r=live/a,m=publish"), call("#!::r=live/a")
+        publisher = srt.call(self.scene, address.port, "#!::r=live/a,m=publish")
+        player = srt.call(self.scene, address.port, "#!::r=live/a")
         publisher.send(packets(1)[0])
         self.assertTrue(player.receive())
         began = time.monotonic()

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -31,12 +30,10 @@ class Srt(scene.SceneTest):
         return Weir(self.scene, "proxy", upstreams=upstreams, options={"listen.srt": at, **(options or {})})
 
     def origin(self, name="srt-origin", **options):
-        return srt.Origin(self.scene, free_port, wait_until, name, **options)
+        return srt.Origin(self.scene, name, **options)
 
-    def caller(self, streamid, port=None, host="127.0.0.1", **options):
-        caller = srt.Caller(host, port or self.port, streamid, **options)
-        self.scene.at_end(caller.close)
-        return caller
+    def caller(self, streamid, port=None, **options):
+        return srt.call(self.scene, port or self.port, streamid, **options)
 
     def publish(self, name="live/cam", **options):
         return self.caller(f"#!::r={name},m=publish", **options)
@@ -84,31 +81,11 @@ class Srt(scene.SceneTest):
                 self.assertEqual(0, proxy.metric("weir_connections"))
 
     def test_the_tools_of_libsrt_publish_and_play(self):
-        source = free_port()
         secret = SECRET.replace(" ", "_")
         origin = self.origin(passphrase=secret)
         self.proxy(origin)
         url = f"srt://127.0.0.1:{self.port}?passphrase={secret}&latency=400&streamid="
-        tool = ["srt-live-transmit", "-a:no"]
-        publish = url + "#!::r=live/cam,m=publish"
-        self.scene.start("transmit", [*tool, f"udp://127.0.0.1:{source}?mode=listener", publish])
-        wait_until(lambda: "publish live/cam" in origin.log(), "it publishes", 10 * SLOWNESS)
-        path = self.scene.path("received.ts")
-        with open(path, "wb") as file:
-            self.scene.start("receive", [*tool, url + "read:live/cam", "file://con"], stdout=file)
-        wait_until(lambda: "play live/cam" in origin.log(), "it plays", 10 * SLOWNESS)
-        packets = stream(300)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for packet in packets:
-                sender.sendto(packet, ("127.0.0.1", source))
-                time.sleep(0.003)
-        expected = b"".join(packets)
-        held_back = 4096  # at most, in the tool's buffer for standard output
-        wait_until(
-            lambda: os.path.getsize(path) >= len(expected) - held_back,
-            lambda: f"{os.path.getsize(path)} bytes of {len(expected)} have arrived",
-            10 * SLOWNESS,
-        )
+        expected, path = srt.tools_pass(self.scene, origin, url, stream(300), 0.003)
         with open(path, "rb") as file:
             self.assertTrue(expected.startswith(file.read()), "the bytes differ")
 

@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene
 from support.crowd import Crowd, FlvViewer
-from support.node import BINARY, Weir
+from support.node import BINARY, Weir, run_weir
 from support.scene import SLOWNESS, free_port, wait_until
 
 TOKEN = "0123456789abcdef"
@@ -86,16 +86,7 @@ class Terminal:
 
 class WithWeir(scene.SceneTest):
     def weir(self, *arguments, env=None):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("WEIR_", "PROXY_"))}
-        done = subprocess.run(
-            [BINARY, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-            cwd=self.scene.directory,
-            env={**environment, **(env or {})},
-        )
-        return done.returncode, done.stdout, done.stderr
+        return run_weir(self.scene, *arguments, env=env, seconds=WAIT)
 
 
 class Top(WithWeir):

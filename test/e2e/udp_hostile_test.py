@@ -14,9 +14,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import bare_webrtc, flood, scene, srt
-from support.bare_webrtc import attribute, stun
 from support.node import Weir
 from support.scene import SANITIZED, SLOWNESS, free_port, wait_until
+from support.stun import FINGERPRINT, INTEGRITY, USERNAME, attribute, message
 
 PACKETS = int(os.environ.get("WEIR_FLOOD_PACKETS", 50_000 if SANITIZED else 500_000))
 SCRIPT_SECONDS = 235 + PACKETS // 20_000
@@ -44,22 +44,22 @@ def stream_id(text, words=None):
 
 def bad_stun():
     """Messages that lie about themselves, by what is wrong with each."""
-    name = attribute(bare_webrtc.USERNAME, b"remote:local")
+    name = attribute(USERNAME, b"remote:local")
     return {
-        "a length of 1 in 21 bytes": stun(b"\0", size=1),
-        "no attributes": stun(),
-        "a length beyond the end": stun(name, size=4096),
-        "a length short of the end": stun(name, size=4),
-        "an attribute beyond the end": stun(attribute(bare_webrtc.USERNAME, b"abcd", size=60000)),
-        "padding beyond the end": stun(struct.pack(">HH", bare_webrtc.USERNAME, 3) + b"abc"),
-        "half an attribute's header": stun(name + b"\0\6"),
-        "a name of 600 bytes": stun(attribute(bare_webrtc.USERNAME, bytes(600))),
-        "300 attributes": stun(attribute(0x8000, b"") * 300),
-        "two integrities": stun(attribute(bare_webrtc.INTEGRITY, bytes(20)) * 2),
-        "a short integrity": stun(name + attribute(bare_webrtc.INTEGRITY, bytes(4))),
-        "an attribute behind the fingerprint": stun(attribute(bare_webrtc.FINGERPRINT, bytes(4)) + name),
-        "an unknown method": stun(name, kind=0x3EEF),
-        "nothing but a header's half": stun()[:9],
+        "a length of 1 in 21 bytes": message(b"\0", size=1),
+        "no attributes": message(),
+        "a length beyond the end": message(name, size=4096),
+        "a length short of the end": message(name, size=4),
+        "an attribute beyond the end": message(attribute(USERNAME, b"abcd", size=60000)),
+        "padding beyond the end": message(struct.pack(">HH", USERNAME, 3) + b"abc"),
+        "half an attribute's header": message(name + b"\0\6"),
+        "a name of 600 bytes": message(attribute(USERNAME, bytes(600))),
+        "300 attributes": message(attribute(0x8000, b"") * 300),
+        "two integrities": message(attribute(INTEGRITY, bytes(20)) * 2),
+        "a short integrity": message(name + attribute(INTEGRITY, bytes(4))),
+        "an attribute behind the fingerprint": message(attribute(FINGERPRINT, bytes(4)) + name),
+        "an unknown method": message(name, kind=0x3EEF),
+        "nothing but a header's half": message()[:9],
         "one byte": b"\0",
         "a DTLS record of nobody": b"\x16\xfe\xfd" + bytes(60),
         "RTP of nobody": b"\x80\x60" + bytes(1400),
@@ -141,7 +141,7 @@ class HostileToWebRtc(Hostile):
         before = self.dropped("unsigned")
         for forged in (
             bare_webrtc.check(known.username, "not the password of it"),
-            stun(attribute(bare_webrtc.USERNAME, known.username.encode())),
+            message(attribute(USERNAME, known.username.encode())),
             known.check()[:-1] + b"\0",
         ):
             self.assertEqual([], self.send_all([forged]))
@@ -171,7 +171,7 @@ class HostileToWebRtc(Hostile):
             victim.check(fingerprint=False),
             victim.check(attribute(0x0025, b"") + attribute(0x0024, bytes(4)) + attribute(0x802A, bytes(8))),
             bare_webrtc.check("some:body", "a password of 22 bytes"),
-            stun(kind=0x0101, body=attribute(0x0020, bytes(8))),
+            message(kind=0x0101, body=attribute(0x0020, bytes(8))),
             b"\x16\xfe\xff\0\0\0\0\0\0\0\0\0\x40\x01" + bytes(64),
             b"\x15\xfe\xfd\0\1\0\0\0\0\0\1\0\x1a" + bytes(26),
             b"\x80\x60" + bytes(170),
@@ -189,7 +189,7 @@ class HostileToWebRtc(Hostile):
 class HostileToSrt(Hostile):
     def setUp(self):
         super().setUp()
-        self.origin = srt.Origin(self.scene, free_port, wait_until)
+        self.origin = srt.Origin(self.scene)
         self.proxy = self.proxy_for(self.origin.port)
         self.publisher = self.caller("#!::r=live/probe,m=publish")
         self.player = self.caller("#!::r=live/probe")
@@ -206,9 +206,7 @@ class HostileToSrt(Hostile):
         )
 
     def caller(self, streamid, **options):
-        caller = srt.Caller("127.0.0.1", self.port, streamid, **options)
-        self.scene.at_end(caller.close)
-        return caller
+        return srt.call(self.scene, self.port, streamid, **options)
 
     def _send(self):
         while not self._stop.wait(0.01):

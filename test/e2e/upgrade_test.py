@@ -59,7 +59,7 @@ class UpgradeTest(scene.SceneTest):
         self.assertEqual(1, node.metric("weir_state_kept"), "the new process keeps the state")
 
     def test_sessions_over_udp_go_on_while_they_drain_and_new_ones_begin(self):
-        origin = srt.Origin(self.scene, free_port, wait_until, "srt-origin")
+        origin = srt.Origin(self.scene)
         port = free_port()
         node = Upgradable(
             self.scene,
@@ -68,12 +68,8 @@ class UpgradeTest(scene.SceneTest):
             options={"listen.srt": f"127.0.0.1:{port}", "upgrade.grace": GRACE, "log.level": "info"},
         )
 
-        def caller(streamid):
-            opened = srt.Caller("127.0.0.1", port, streamid)
-            self.scene.at_end(opened.close)
-            return opened
-
-        publisher, player = caller("#!::r=live/a,m=publish"), caller("#!::r=live/a")
+        publisher = srt.call(self.scene, port, "#!::r=live/a,m=publish")
+        player = srt.call(self.scene, port, "#!::r=live/a")
         packets = [bytes([i & 0xFF, i >> 8]) * 650 for i in range(2000)]
 
         def send():
@@ -87,8 +83,8 @@ class UpgradeTest(scene.SceneTest):
         began = time.monotonic()
         old = node.pid()
         node.upgrade()
-        later = caller("#!::r=live/b,m=publish")
-        viewer = caller("#!::r=live/b")
+        later = srt.call(self.scene, port, "#!::r=live/b,m=publish")
+        viewer = srt.call(self.scene, port, "#!::r=live/b")
         later.send(b"b" * 100)
         self.assertEqual(b"b" * 100, viewer.receive())
         while len(received) < len(packets) and (packet := player.receive()):

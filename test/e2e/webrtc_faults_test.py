@@ -12,22 +12,14 @@ from support import media, scene, srt
 from support.crowd import Crowd, RtmpViewer
 from support.impair import BAD, WORST, ImpairedSignalling
 from support.node import Weir
-from support.origin import Origin
-from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.origin import Origin, WebrtcOrigin
+from support.scene import SLOWNESS, free_port, wait_until
 from support.webrtc_client import Client
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 CORRUPT = 0.01
 
 
 class WithWebRtc(scene.SceneTest):
-    def origin(self, name="webrtc-origin"):
-        port = free_port()
-        words = ["/usr/bin/python3", os.path.join(HERE, "support/webrtc_origin.py"), port]
-        process = self.scene.start(name, words)
-        wait_until(lambda: accepts(port), f"{name} listens", 20 * SLOWNESS)
-        return port, process
-
     def proxy(self, upstreams, options=None):
         listen = {"listen.webrtc": f"127.0.0.1:{free_port()}", "webrtc.candidates": "127.0.0.1"}
         return Weir(self.scene, "proxy", upstreams=upstreams, options={**listen, **(options or {})})
@@ -42,8 +34,7 @@ class WebRtc(WithWebRtc):
     def over(self, before, behind, frames=100):
         """A publisher and a viewer through both networks; to the proxy's last packet nothing is missing. Sound and
         pictures are counted together: aiortc does not ask for another keyframe when its first one is lost."""
-        port, _ = self.origin()
-        far = ImpairedSignalling(self.scene, port, seed=2, **behind)
+        far = ImpairedSignalling(self.scene, WebrtcOrigin(self.scene).http, seed=2, **behind)
         node = self.proxy({"o": {"http": far.http}})
         near = ImpairedSignalling(self.scene, node.http, seed=1, **before)
         publisher = self.client("publish", near.http)
@@ -93,18 +84,16 @@ class HungOrigin(WithWebRtc):
         """SRT, WebRTC and RTMP in flight at both of two origins; one of them stops."""
         sides = []
         for i in range(2):
-            port, webrtc = self.origin(f"webrtc-{i}")
-            sides.append((srt.Origin(self.scene, free_port, wait_until, f"srt-{i}"), webrtc, port))
+            webrtc = WebrtcOrigin(self.scene, f"webrtc-{i}")
+            sides.append((srt.Origin(self.scene, f"srt-{i}"), webrtc))
         rtmp = Origin(self.scene)
         srt_port = free_port()
-        upstreams = {f"o{i}": {"srt": side[0].port, "http": side[2]} for i, side in enumerate(sides)}
+        upstreams = {f"o{i}": {"srt": side[0].port, "http": side[1].http} for i, side in enumerate(sides)}
         upstreams["rtmp"] = {"rtmp": rtmp.rtmp}
         node = self.proxy(upstreams, {"listen.srt": f"127.0.0.1:{srt_port}", "origin.eject": "60s"})
 
         def caller(streamid):
-            made = srt.Caller("127.0.0.1", srt_port, streamid)
-            self.scene.at_end(made.close)
-            return made
+            return srt.call(self.scene, srt_port, streamid)
 
         for i in range(16):
             caller(f"#!::r=live/s{i},m=publish")
@@ -152,8 +141,8 @@ class HungOrigin(WithWebRtc):
             thread.start()
         wait_until(lambda: len(arrivals) > 50, "the probe plays")
         began = time.monotonic()
-        for process in (hung[0].process, hung[1]):
-            process.signal(signal.SIGSTOP)
+        for origin in hung:
+            origin.process.signal(signal.SIGSTOP)
         # New callers and viewers, of streams here and there, meanwhile.
         for i in range(5):
             asked = time.monotonic()
@@ -169,8 +158,8 @@ class HungOrigin(WithWebRtc):
         # aiortc decodes and encodes in Python, at both ends; it pauses by itself now and then.
         self.assertLess(viewer.gap(began + 0.2), 0.5 * SLOWNESS, "WebRTC of the other origin")
         self.assertEqual("connected", viewer.seen()["state"])
-        for process in (hung[0].process, hung[1]):
-            process.signal(signal.SIGCONT)
+        for origin in hung:
+            origin.process.signal(signal.SIGCONT)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import scene
 from support.browser import Page
-from support.light_webrtc import REQUEST, LightClients, LightOrigin, stun
-from support.moving_address import MovingAddress
+from support.impair import Impaired
+from support.light_webrtc import LightClients, LightOrigin
 from support.node import Weir, request
+from support.origin import WebrtcOrigin
 from support.redis import Redis
-from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.scene import SLOWNESS, free_port, wait_until
+from support.stun import message, signed
 from support.webrtc_client import Client
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 SESSIONS = 100
 WITHIN = 3.0  # seconds in which a session goes on
 BROWSER, SLOW = 2.5, 15.0  # seconds between checks of a browser; of a client that hardly checks
@@ -33,7 +34,7 @@ def still(counts, began):
 
 class TakeOver(scene.SceneTest):
     def setUp(self):
-        self.address = MovingAddress(self.scene)
+        self.address = Impaired(self.scene, free_port())
 
     def cluster(self, origin, count=2, options=None):
         """Proxies of one Redis behind the address, which leads to the first."""
@@ -52,7 +53,7 @@ class TakeOver(scene.SceneTest):
             self.proxies.append(node)
         for node in self.proxies:
             wait_until(lambda: node.metric("weir_redis_up") == 1, f"{node.name} has Redis")
-        self.address.lead_to(self.proxies[0].media)
+        self.address.move(self.proxies[0].media)
 
     def crowd(self, count, checks, at=0):
         """Light clients whose media flows, signalled through one of the proxies."""
@@ -77,7 +78,7 @@ class TakeOver(scene.SceneTest):
 
     def move(self):
         self.proxies[0].process.kill()
-        self.address.lead_to(self.proxies[1].media)
+        self.address.move(self.proxies[1].media)
 
     def test_a_hundred_sessions_go_on_when_their_proxy_is_killed(self):
         origin = LightOrigin(self.scene)
@@ -99,7 +100,7 @@ class TakeOver(scene.SceneTest):
     def test_signalling_through_one_proxy_and_media_through_the_other(self):
         origin = LightOrigin(self.scene)
         self.cluster(origin.port)
-        self.address.lead_to(self.proxies[1].media)
+        self.address.move(self.proxies[1].media)
         self.crowd(10, [BROWSER])
         began = self.lost()
         wait_until(lambda: all(c.received > 40 for c in self.clients.clients), "media flows on")
@@ -121,7 +122,7 @@ class TakeOver(scene.SceneTest):
         for proxy in self.proxies:
             for client in self.clients.clients:
                 forged = client.check(password="another password of 22")
-                unsigned = stun(REQUEST, "x" * 22)
+                unsigned = signed(message(), "x" * 22)
                 for packet in (forged, unsigned, b"\x80" + bytes(1100), b"\x16\xfe\xfd" + bytes(200)):
                     stranger.sendto(packet, ("127.0.0.1", proxy.media))
         wait_until(
@@ -136,11 +137,7 @@ class TakeOver(scene.SceneTest):
         self.assertRaises(BlockingIOError, stranger.recv, 2048)
 
     def test_browsers_see_and_are_seen_when_their_proxy_is_killed(self):
-        port = free_port()
-        program = ["/usr/bin/python3", os.path.join(HERE, "support/webrtc_origin.py"), str(port)]
-        self.scene.start("origin", program)
-        wait_until(lambda: accepts(port), "the origin listens", 20 * SLOWNESS)
-        self.cluster(port)
+        self.cluster(WebrtcOrigin(self.scene).http)
         url = f"http://127.0.0.1:{self.proxies[0].http}/live/cam"
         publisher = self.page("publisher", "publish", f"{url}/whip")
         publisher.wait_for("sent", 30)
@@ -164,9 +161,7 @@ class TakeOver(scene.SceneTest):
         self.assertEqual(200, request(self.proxies[1].http, "DELETE", f"/session/{path}")[0])
 
     def page(self, name, role, url):
-        page = Page(self.scene, name, "webrtc_page.html", role=role, url=url)
-        self.addCleanup(page.close)
-        return page
+        return Page(self.scene, name, "webrtc_page.html", role=role, url=url)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,16 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import scene
 from support.browser import Page
 from support.node import Weir, request
-from support.scene import SLOWNESS, accepts, free_port, wait_until
+from support.origin import WebrtcOrigin
+from support.scene import free_port, wait_until
 from support.webrtc_offer import OFFER, SDP
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 
 
 class WebRtc(scene.SceneTest):
     def setUp(self):
-        self.port = free_port()
-        self.origin = self.scene.start(
-            "origin", ["/usr/bin/python3", os.path.join(HERE, "support/webrtc_origin.py"), str(self.port)]
-        )
-        wait_until(lambda: accepts(self.port), "the origin listens", 20 * SLOWNESS)
+        self.origin = WebrtcOrigin(self.scene)
         self.proxies = [self.proxy(f"proxy-{i}") for i in range(2)]
 
     def proxy(self, name):
@@ -31,18 +27,13 @@ class WebRtc(scene.SceneTest):
             "listen.api": f"127.0.0.1:{api}",
             "webrtc.candidates": "127.0.0.1",
         }
-        node = Weir(self.scene, "proxy", name, upstreams={"o": {"http": self.port}}, options=options)
+        node = Weir(self.scene, "proxy", name, upstreams={"o": self.origin.as_upstream()}, options=options)
         node.media, node.api = media, api
         return node
 
-    def state(self):
-        return json.loads(request(self.port, "GET", "/state")[2])
-
     def page(self, name, role, path, port=None, **more):
         url = f"http://127.0.0.1:{port or self.proxies[0].http}{path}"
-        page = Page(self.scene, name, "webrtc_page.html", role=role, url=url, **more)
-        self.addCleanup(page.close)
-        return page
+        return Page(self.scene, name, "webrtc_page.html", role=role, url=url, **more)
 
     def test_a_browser_publishes_and_others_watch_over_udp_and_over_tcp(self):
         publisher = self.page("publisher", "publish", "/whip/live/cam", only="udp")
@@ -55,14 +46,14 @@ class WebRtc(scene.SceneTest):
             viewer.wait_for("audio", 50)
             self.assertEqual(200, viewer.stop())
         self.assertEqual(200, publisher.stop())
-        self.assertEqual([], self.state()["sessions"])
+        self.assertEqual([], self.origin.state()["sessions"])
         proxy = self.proxies[0]
         self.assertGreater(proxy.metric("weir_webrtc_packets_total", 'direction="up"'), 100)
         self.assertGreater(proxy.metric("weir_webrtc_packets_total", 'direction="down"'), 100)
         for reason in ("late", "full", "malformed", "unsigned"):
             self.assertEqual(0, proxy.metric("weir_webrtc_dropped_total", f'"{reason}"'), reason)
         # Nothing but our own address was told to either side.
-        for each in self.state()["requests"]:
+        for each in self.origin.state()["requests"]:
             for line in each["body"].splitlines():
                 if line.startswith("a=candidate:"):
                     self.assertIn(" 127.0.0.1 9 typ host", line)
@@ -74,7 +65,7 @@ class WebRtc(scene.SceneTest):
         path, secret = "/rtc/v1/whip/?app=live&stream=a", {"Authorization": "Bearer x"}
         status, headers, answer = self.post(path, headers=secret)
         self.assertEqual(201, status, answer)
-        asked = self.state()["requests"][-1]
+        asked = self.origin.state()["requests"][-1]
         self.assertEqual(path, asked["target"])
         self.assertEqual("Bearer x", asked["headers"]["Authorization"])
         self.assertNotIn("198.51.100.7", asked["body"])
@@ -96,7 +87,7 @@ class WebRtc(scene.SceneTest):
                 proxy.http, "PATCH", headers["Location"], fragment + candidate, headers=FRAGMENT
             )
             self.assertEqual(204, status)
-            asked = self.state()["requests"][-1]
+            asked = self.origin.state()["requests"][-1]
             self.assertEqual(headers["Location"].partition("?")[0], asked["target"])
             self.assertEqual(fragment, asked["body"])
         self.assertEqual(200, request(self.proxies[1].http, "DELETE", headers["Location"])[0])
@@ -109,7 +100,7 @@ class WebRtc(scene.SceneTest):
         self.assertEqual(f"127.0.0.1:{api}", sent["location"].split("/")[2])
         wait_until(lambda: len(publisher.latest["patches"]) > 1, "candidates followed the offer")
         self.assertEqual({204}, set(publisher.latest["patches"]))
-        asked = self.state()["requests"]
+        asked = self.origin.state()["requests"]
         self.assertIn("OPTIONS", {each["method"] for each in asked}, "the browser asked whether it may")
         fragments = [each["body"] for each in asked if each["method"] == "PATCH"]
         self.assertFalse([line for text in fragments for line in text.splitlines() if "a=candidate:" in line])
@@ -118,12 +109,12 @@ class WebRtc(scene.SceneTest):
             "viewer", "play", "/rtc/v1/play/", port=api, streamurl="webrtc://127.0.0.1/live/cam", only="udp"
         )
         self.assertEqual(0, viewer.wait_for("decoded", 40)["lost"])
-        json_asked = json.loads(self.state()["requests"][-1]["body"])
+        json_asked = json.loads(self.origin.state()["requests"][-1]["body"])
         self.assertEqual("webrtc://127.0.0.1/live/cam", json_asked["streamurl"])
         self.assertIn(" 127.0.0.1 9 typ host", json_asked["sdp"])
         self.assertEqual(200, viewer.stop())
         self.assertEqual(200, publisher.stop())
-        left = [each["kind"] for each in self.state()["sessions"]]
+        left = [each["kind"] for each in self.origin.state()["sessions"]]
         self.assertEqual(["whep"], left, "SRS's JSON has no DELETE: the origin notices by itself")
         status, _, body = request(
             http, "POST", "/rtc/v1/play/", json.dumps({"streamurl": "webrtc://h/live/none", "sdp": OFFER})
@@ -150,7 +141,7 @@ class WebRtc(scene.SceneTest):
         self.assertEqual(known, self.proxies[0].metric("weir_webrtc_sessions"), "it is the same session")
         self.assertEqual(0, self.proxies[0].metric("weir_webrtc_dropped_total", '"unsigned"'))
         self.assertEqual(200, viewer.stop())
-        self.assertEqual(["live/cam"], [each["key"] for each in self.state()["sessions"]])
+        self.assertEqual(["live/cam"], [each["key"] for each in self.origin.state()["sessions"]])
 
     def test_pages_and_signalling_share_a_port(self):
         api = self.proxies[0].api
@@ -184,7 +175,7 @@ class WebRtc(scene.SceneTest):
             self.assertEqual("application/problem+json", headers["Content-Type"])
             self.assertEqual(expected, json.loads(body)["status"])
         self.assertEqual(409, [self.post(path)[0], self.post(path)[0]][1])
-        self.origin.stop()
+        self.origin.process.stop()
         status, headers, _ = self.post(path)
         self.assertIn(status, (502, 503))
         self.assertEqual("application/problem+json", headers["Content-Type"])

@@ -21,6 +21,7 @@ class HttpOrigin {
 
   HttpOrigin(Loop& loop, Answer answer, Then then = Then::Next)
       : loop_(loop), answer_(std::move(answer)), then_(then), left(loop) {
+    admission_.trust({.from = *CidrList::parse("loopback")});
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       ++connections;
       loop_.spawn(serve(std::move(socket)));
@@ -34,7 +35,7 @@ class HttpOrigin {
 
  private:
   Task<void> serve(std::unique_ptr<Socket> socket) {
-    http::ServerConnection peer(std::move(socket));
+    http::ServerConnection peer(std::move(socket), {}, {}, &admission_);
     while (true) {
       auto request = co_await peer.read_request();
       if (!request) break;
@@ -59,6 +60,7 @@ class HttpOrigin {
   }
 
   Loop& loop_;
+  Admission admission_{0, 0};  // believes what the relay says of its clients
   Answer answer_;
   Then then_;
   std::unique_ptr<Listener> listener_;

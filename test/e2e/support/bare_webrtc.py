@@ -1,64 +1,23 @@
-"""WebRTC without media: STUN as ICE agents write it, an origin that answers every offer and echoes every packet, and
-a client that sends what it likes."""
+"""WebRTC without media: an origin that answers every offer and echoes every packet, and a client that sends what it
+likes."""
 
-import hashlib
-import hmac
-import http.server
 import re
 import secrets
 import socket
 import struct
 import threading
 import time
-import zlib
 
-from support.node import request
+from support import stun
+from support.scripted_origin import ScriptedOrigin
 
-MAGIC = 0x2112A442
-REQUEST, USERNAME, INTEGRITY, FINGERPRINT = 0x0001, 0x0006, 0x0008, 0x8028
 CLIENT = "cLnT"
-SDP = """v=0\r
-o=- 4611 2 IN IP4 127.0.0.1\r
-s=-\r
-t=0 0\r
-m=audio 9 UDP/TLS/RTP/SAVPF 111\r
-c=IN IP4 127.0.0.1\r
-a=ice-ufrag:{ufrag}\r
-a=ice-pwd:{password}\r
-a=fingerprint:sha-256 {fingerprint}\r
-a=setup:actpass\r
-a=mid:0\r
-a=sendonly\r
-a=rtcp-mux\r
-a=rtpmap:111 opus/48000/2\r
-{candidate}"""
-
-
-def attribute(kind, value, size=None):
-    """`size`: what it says of itself, if not the truth."""
-    return struct.pack(">HH", kind, len(value) if size is None else size) + value + bytes(-len(value) % 4)
-
-
-def stun(body=b"", size=None, kind=REQUEST):
-    return struct.pack(">HHI", kind, len(body) if size is None else size, MAGIC) + secrets.token_bytes(12) + body
 
 
 def check(username, password, more=b"", fingerprint=True):
     """A signed connectivity check."""
-    packet = bytearray(stun(attribute(USERNAME, username.encode()) + more))
-
-    def add(kind, length, make):
-        struct.pack_into(">H", packet, 2, len(packet) - 20 + 4 + length)
-        packet.extend(attribute(kind, make(bytes(packet))))
-
-    add(INTEGRITY, 20, lambda all_: hmac.new(password.encode(), all_, hashlib.sha1).digest())
-    if fingerprint:
-        add(FINGERPRINT, 4, lambda all_: struct.pack(">I", zlib.crc32(all_) ^ 0x5354554E))
-    return bytes(packet)
-
-
-def _description(ufrag, password, candidate=""):
-    return SDP.format(ufrag=ufrag, password=password, fingerprint=":".join(["AB"] * 32), candidate=candidate)
+    named = stun.message(stun.attribute(stun.USERNAME, username.encode()) + more)
+    return stun.signed(named, password, fingerprint)
 
 
 class Origin:
@@ -69,33 +28,18 @@ class Origin:
         for each in (self.media, self.unread):
             each.bind(("127.0.0.1", 0))
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(handler):  # a health probe
-                handler.send_response(404)
-                handler.send_header("Content-Length", "0")
-                handler.end_headers()
-
-            def do_POST(handler):
-                handler.rfile.read(int(handler.headers["Content-Length"]))
-                taker = self.unread if "unread" in handler.path else self.media
-                port = taker.getsockname()[1]
-                candidate = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
-                answer = _description(secrets.token_hex(4), secrets.token_hex(12), candidate).encode()
-                handler.send_response(201)
-                handler.send_header("Content-Type", "application/sdp")
-                handler.send_header("Location", f"/session/{secrets.token_hex(6)}")
-                handler.send_header("Content-Length", str(len(answer)))
-                handler.end_headers()
-                handler.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        self.signalling = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http = self.signalling.server_address[1]
-        threading.Thread(target=self.signalling.serve_forever, daemon=True).start()
+        self.http = ScriptedOrigin(scene, self._signal).http
         threading.Thread(target=self._echo, daemon=True).start()
         scene.at_end(self.close)
+
+    def _signal(self, asked):
+        asked.body()
+        if asked.command != "POST":  # a health probe
+            return asked.give(b"", 404)
+        taker = self.unread if "unread" in asked.path else self.media
+        answer = stun.description(secrets.token_hex(4), secrets.token_hex(12), taker.getsockname()[1])
+        place = f"/session/{secrets.token_hex(6)}"
+        asked.give(answer.encode(), 201, Content_Type="application/sdp", Location=place)
 
     def _echo(self):
         while True:
@@ -107,8 +51,6 @@ class Origin:
                 return
 
     def close(self):
-        self.signalling.shutdown()
-        self.signalling.server_close()
         for each in (self.media, self.unread):
             each.close()
 
@@ -117,12 +59,9 @@ class Client:
     """One session, made when it is made; no address is known to the proxy until it sends checks."""
 
     def __init__(self, scene, signalling, path="/live/bare/whip"):
-        body, kind = _description(CLIENT, "aClientsPasswordOf22++"), {"Content-Type": "application/sdp"}
-        status, self.headers, answer = request(signalling, "POST", path, body, headers=kind)
-        assert status == 201, (status, answer)
-        answer = answer.decode()
-        self.password = re.search(r"a=ice-pwd:(\S+)", answer)[1]
-        self.username = re.search(r"a=ice-ufrag:(\S+)", answer)[1] + ":" + CLIENT
+        _, answer = stun.offer(signalling, path, CLIENT, "aClientsPasswordOf22++")
+        ufrag, self.password = stun.credentials(answer)
+        self.username = f"{ufrag}:{CLIENT}"
         self.port = int(re.search(r" udp \d+ 127\.0\.0\.1 (\d+) ", answer)[1])
         self.socket = self.another_socket(scene)
 
@@ -138,12 +77,12 @@ class Client:
 
 
 class Probe:
-    """A stream of numbered packets to an echoing origin and back, one every `period`, none of them repeated."""
+    """A stream of numbered packets to an echoing origin and back, one every PERIOD, none of them repeated."""
 
-    LATE = 1.0
+    PERIOD, LATE = 0.01, 1.0
 
-    def __init__(self, client, period=0.01):
-        self.client, self.period = client, period
+    def __init__(self, client):
+        self.client = client
         self.sent, self.came = 0, []  # numbers
         self.gap, self._last = 0.0, None
         self._stop = threading.Event()
@@ -154,7 +93,7 @@ class Probe:
             thread.start()
 
     def _send(self):
-        while not self._stop.wait(self.period):
+        while not self._stop.wait(self.PERIOD):
             try:
                 if self.sent % 100 == 50:
                     self.client.socket.send(self.client.check())

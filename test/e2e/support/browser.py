@@ -1,13 +1,12 @@
 """Headless Chromium on a page of this folder, which tells the test what it sees by POST /report."""
 
-import http.server
 import json
 import os
-import threading
 import time
 import urllib.parse
 
-from support.scene import SLOWNESS, free_port, wait_until
+from support.scene import SLOWNESS, wait_until
+from support.scripted_origin import ScriptedOrigin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -33,36 +32,23 @@ class Page:
 
     def __init__(self, scene, name, page, **arguments):
         self.reports, self.order = [], "go on"
-        self.port = free_port()
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                found = urllib.parse.urlsplit(self.path).path == "/"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Type", "text/html")
-                self.end_headers()
-                if found:
-                    with open(os.path.join(HERE, page), "rb") as file:
-                        self.wfile.write(file.read())
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                owner.reports.append({"at": time.monotonic(), **json.loads(body)})
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(owner.order.encode())
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self._page = os.path.join(HERE, page)
+        port = ScriptedOrigin(scene, self._answer).http
         query = urllib.parse.urlencode(arguments)
         profile = os.path.join(scene.directory, f"{name}-profile")
         self.process = scene.start(
-            name, [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"http://127.0.0.1:{self.port}/?{query}"]
+            name, [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"http://127.0.0.1:{port}/?{query}"]
         )
+        scene.at_end(self.process.stop)
+
+    def _answer(self, asked):
+        if asked.command == "POST":
+            self.reports.append({"at": time.monotonic(), **json.loads(asked.body())})
+            return asked.give(self.order.encode())
+        if urllib.parse.urlsplit(asked.path).path != "/":
+            return asked.give(b"", 404)
+        with open(self._page, "rb") as file:
+            asked.give(file.read(), Content_Type="text/html")
 
     @property
     def latest(self):
@@ -82,8 +68,3 @@ class Page:
         """Ends the page's session as its user would; the status of the DELETE."""
         self.order = "stop"
         return self.wait_for("deleted", 1)["deleted"]
-
-    def close(self):
-        self.process.stop()
-        self.server.shutdown()
-        self.server.server_close()

@@ -2,16 +2,18 @@
 same seed.
 
 Each client gets a socket of its own towards the server, so that the server tells clients apart. Shares are of
-all packets, in each direction. With nothing impaired it is an address that can move to another server.
+all packets, in each direction. With nothing impaired it is an address that can move to another server, as an anycast
+address or a virtual IP does.
 """
 
 import http.client
-import http.server
 import random
 import re
 import selectors
 import socket
 import threading
+
+from support.scripted_origin import ScriptedOrigin
 
 BAD = {"loss": 0.05, "double": 0.05, "swap": 0.05}
 # Nothing of SRT that is to arrive is corrupted: libsrt itself ends a connection over a corrupted loss report.
@@ -33,7 +35,7 @@ class Impaired:
         self.came_up, self.went_up, self.came_down, self.went_down = [], [], [], []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._front, selectors.EVENT_READ, None)
-        self._stop = False
+        self._stop, self._lock = False, threading.Lock()
         self._thread = threading.Thread(target=self._run, name="impair", daemon=True)
         self._thread.start()
         scene.at_end(self.close)
@@ -46,8 +48,17 @@ class Impaired:
         return made
 
     def move(self, port):
-        """From here on the server is the one on that port."""
+        """From here on the server is the one on that port; what the one before still sends is lost."""
         self.server = (self.server[0], port)
+
+    def rebind(self):
+        """A NAT forgets its clients: the server sees each at a new address."""
+        with self._lock:
+            for back in self._back.values():
+                self._selector.unregister(back)
+                back.close()
+            self._back.clear()
+            self._held.clear()
 
     def close(self):
         self._stop = True
@@ -58,15 +69,19 @@ class Impaired:
     def _run(self):
         while not self._stop:
             for key, _ in self._selector.select(0.1):
-                for _ in range(64):
-                    try:
-                        packet, sender = key.fileobj.recvfrom(65536)
-                    except OSError:
-                        break
-                    if key.data is None:
-                        self._pass(packet, self._toward(sender), self.server, True)
-                    else:
-                        self._pass(packet, self._front, key.data, False)
+                with self._lock:
+                    self._drain(key.fileobj, key.data)
+
+    def _drain(self, source, client):
+        for _ in range(64):
+            try:
+                packet, sender = source.recvfrom(65536)
+            except OSError:
+                return
+            if client is None:
+                self._pass(packet, self._toward(sender), self.server, True)
+            elif sender[:2] == self.server:
+                self._pass(packet, self._front, client, False)
 
     def _toward(self, client):
         if client not in self._back:
@@ -119,38 +134,20 @@ class ImpairedSignalling:
                 self.networks[to] = Impaired(scene, to, **network)
             return f"{match[1]}{self.networks[to].port}{match[3]}"
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def relay(handler):
-                body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-                server = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-                server.request(handler.command, handler.path, body, dict(handler.headers))
-                answer = server.getresponse()
-                text = answer.read()
-                if answer.headers.get_content_type() == "application/sdp":
-                    lines = [self._CANDIDATE.sub(through, line) for line in text.decode().split("\r\n")]
-                    text = "\r\n".join(line for line in lines if " tcptype " not in line).encode()
-                server.close()
-                handler.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("content-length", "connection", "server", "date"):
-                        handler.send_header(name, value)
-                handler.send_header("Content-Length", str(len(text)))
-                handler.end_headers()
-                handler.wfile.write(text)
+        def relay(asked):
+            server = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            server.request(asked.command, asked.path, asked.body(), dict(asked.headers))
+            answer = server.getresponse()
+            text = answer.read()
+            if answer.headers.get_content_type() == "application/sdp":
+                lines = [self._CANDIDATE.sub(through, line) for line in text.decode().split("\r\n")]
+                text = "\r\n".join(line for line in lines if " tcptype " not in line).encode()
+            server.close()
+            own = ("content-length", "connection", "server", "date")
+            headers = {name: value for name, value in answer.getheaders() if name.lower() not in own}
+            asked.give(text, answer.status, **headers)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = relay
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        scene.at_end(self._close)
-
-    def _close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        self.http = ScriptedOrigin(scene, relay).http
 
     def count(self, way):
         """Packets at one of the four places of all its networks, such as "went_up"."""

@@ -4,9 +4,9 @@ is let go. A process of its own, so that it costs its test nothing."""
 import argparse
 import itertools
 import json
+import os
 import socket
 import struct
-import subprocess
 import sys
 import time
 
@@ -21,18 +21,15 @@ class Knocker:
 
     def __init__(self, scene, http, rtmp, path, rate, total):
         words = ["--http", http, "--rtmp", rtmp, "--path", path, "--rate", rate, "--total", total]
-        self._process = subprocess.Popen(
-            [sys.executable, "-B", __file__, *map(str, words)], stdout=subprocess.PIPE, text=True
-        )
-        scene.at_end(self._process.kill)
+        self._process = scene.start("knocker", [sys.executable, "-B", os.path.abspath(__file__), *words])
 
     def running(self):
-        return self._process.poll() is None
+        return self._process.running()
 
     def result(self, seconds):
         """{"answered", "failed": {why: count}, "seconds"}"""
-        out, _ = self._process.communicate(timeout=seconds)
-        return json.loads(out)
+        self._process.wait(seconds)
+        return json.loads(self._process.text())
 
 
 def _knock(address, question, source):

@@ -6,10 +6,6 @@ LightOrigin   answers WHIP like an ICE-lite server: signed checks are answered, 
 LightClients  each signals by WHIP, checks like a full agent, answers checks, and sends media ten times a second.
 """
 
-import hashlib
-import hmac
-import http.server
-import os
 import random
 import secrets
 import selectors
@@ -17,78 +13,14 @@ import socket
 import struct
 import threading
 import time
-import zlib
 
-from support.node import request
+from support import stun
+from support.scripted_origin import ScriptedOrigin
+from support.stun import Stun, attribute, message, signed
 
-MAGIC = 0x2112A442
-REQUEST, SUCCESS = 0x0001, 0x0101
-USERNAME, INTEGRITY, PRIORITY, XOR_MAPPED, NOMINATE = 0x0006, 0x0008, 0x0024, 0x0020, 0x0025
-FINGERPRINT, CONTROLLED, CONTROLLING = 0x8028, 0x8029, 0x802A
 RTP = 0x80
 PERIOD = 0.1
 BUFFER = 1024 * 1024
-
-
-def _integrity(message, password):
-    covered = message[:2] + struct.pack("!H", len(message) - 20 + 24) + message[4:]
-    return hmac.new(password.encode(), covered, hashlib.sha1).digest()
-
-
-def stun(kind, password, transaction=None, attributes=()):
-    """A signed message with a FINGERPRINT. `attributes`: (type, value)..."""
-
-    def put(kind, value):
-        nonlocal body
-        body += struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
-
-    def message(size):
-        return struct.pack("!HHI", kind, size, MAGIC) + transaction + body
-
-    transaction, body = transaction or os.urandom(12), b""
-    for attribute in attributes:
-        put(*attribute)
-    put(INTEGRITY, _integrity(message(0), password))
-    put(FINGERPRINT, struct.pack("!I", zlib.crc32(message(len(body) + 8)) ^ 0x5354554E))
-    return message(len(body))
-
-
-class Stun:
-    """What a packet says; `kind` is None when it is no STUN."""
-
-    def __init__(self, packet):
-        self.packet, self.kind, self.attributes, self._signed = packet, None, {}, None
-        if len(packet) < 20 or packet[0] > 3 or struct.unpack_from("!I", packet, 4)[0] != MAGIC:
-            return
-        self.kind, self.transaction, at = struct.unpack_from("!H", packet)[0], packet[8:20], 20
-        while at + 4 <= len(packet):
-            kind, size = struct.unpack_from("!HH", packet, at)
-            if kind == INTEGRITY:
-                self._signed = packet[:at]
-            self.attributes[kind] = packet[at + 4 : at + 4 + size]
-            at += 4 + size + -size % 4
-
-    @property
-    def username(self):
-        return self.attributes.get(USERNAME, b"").decode()
-
-    def signed_with(self, password):
-        return self._signed is not None and self.attributes[INTEGRITY] == _integrity(self._signed, password)
-
-
-def description(ufrag, password, direction, port=9):
-    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"]
-    lines += [f"m=audio {port} UDP/TLS/RTP/SAVPF 111", "c=IN IP4 127.0.0.1", f"a=ice-ufrag:{ufrag}"]
-    lines += [f"a=ice-pwd:{password}", "a=fingerprint:sha-256 " + ":".join(["AB"] * 32), "a=setup:actpass"]
-    lines += ["a=mid:0", f"a={direction}", "a=rtcp-mux", "a=rtpmap:111 opus/48000/2"]
-    if port != 9:
-        lines.append(f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host")
-    return "\r\n".join([*lines, ""])
-
-
-def credentials(sdp):
-    found = dict(line[2:].split(":", 1) for line in sdp.splitlines() if line.startswith("a=ice-"))
-    return found["ice-ufrag"], found["ice-pwd"]
 
 
 class _Loop(threading.Thread):
@@ -127,69 +59,49 @@ class _Loop(threading.Thread):
 class LightOrigin(_Loop):
     def __init__(self, scene):
         super().__init__(scene, "light origin")
-        self.sessions = {}  # by our ufrag: {"password", "client", "at", "moves", "path"}
+        self.sessions = {}  # by our ufrag: {"password", "at", "moves"}
         self.owners = {}  # address -> session, of those that have shown a password
-        self.silent = False  # takes sessions and answers none of their checks
         self.socket = self.open()
         self.media = self.socket.getsockname()[1]
         self.selector.register(self.socket, selectors.EVENT_READ, self.socket)
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                offer = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                ufrag, password = secrets.token_hex(4), secrets.token_hex(12)
-                session = {"password": password, "client": credentials(offer), "at": None, "moves": 0}
-                owner.sessions[ufrag] = {**session, "path": self.path}
-                answer = description(ufrag, password, "sendrecv", owner.media).encode()
-                self.send_response(201)
-                self.send_header("Content-Type", "application/sdp")
-                self.send_header("Content-Length", str(len(answer)))
-                self.send_header("Location", f"/session/{ufrag}")
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def do_DELETE(self):
-                known = owner.sessions.pop(self.path.partition("?")[0].rpartition("/")[2], None)
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.port = ScriptedOrigin(scene, self._signal).http
         self.start()
 
+    def _signal(self, asked):
+        asked.body()
+        if asked.command == "POST":
+            ufrag, password = secrets.token_hex(4), secrets.token_hex(12)
+            self.sessions[ufrag] = {"password": password, "at": None, "moves": 0}
+            answer = stun.description(ufrag, password, self.media)
+            place = f"/session/{ufrag}"
+            return asked.give(answer.encode(), 201, Content_Type="application/sdp", Location=place)
+        name = asked.path.partition("?")[0].rpartition("/")[2]
+        ended = asked.command == "DELETE" and self.sessions.pop(name, None)
+        asked.give(b"", 200 if ended else 404)
+
     def took(self, sock, packet, sender):
-        message = Stun(packet)
-        if message.kind is None:
+        said = Stun(packet)
+        if said.kind is None:
             session = self.owners.get(sender)
             if session and session["at"]:
                 sock.sendto(packet, session["at"])
             return
-        session = self.sessions.get(message.username.partition(":")[0])
-        if self.silent or message.kind != REQUEST or not session:
+        session = self.sessions.get(said.username.partition(":")[0])
+        if said.kind != stun.REQUEST or not session:
             return
-        if not message.signed_with(session["password"]):
+        if not said.signed_with(session["password"]):
             return
         self.owners[sender] = session
-        if NOMINATE in message.attributes and session["at"] != sender:
+        if stun.NOMINATE in said.attributes and session["at"] != sender:
             session["moves"] += session["at"] is not None
             session["at"] = sender
-        mapped = struct.pack(
-            "!BBHI", 0, 1, sender[1] ^ MAGIC >> 16, struct.unpack("!I", socket.inet_aton(sender[0]))[0] ^ MAGIC
-        )
-        sock.sendto(stun(SUCCESS, session["password"], message.transaction, [(XOR_MAPPED, mapped)]), sender)
+        (host,) = struct.unpack(">I", socket.inet_aton(sender[0]))
+        mapped = struct.pack(">BBHI", 0, 1, sender[1] ^ stun.MAGIC >> 16, host ^ stun.MAGIC)
+        answer = message(attribute(stun.XOR_MAPPED, mapped), stun.SUCCESS, transaction=said.transaction)
+        sock.sendto(signed(answer, session["password"]), sender)
 
     def end(self):
         super().end()
-        self.server.shutdown()
-        self.server.server_close()
         self.socket.close()
 
 
@@ -200,21 +112,20 @@ class LightClient:
         self.socket, self.at, self.checks = sock, at, checks
         self.ufrag, self.password = secrets.token_hex(4), secrets.token_hex(12)
         self.origin = self.location = None
-        self.sent = self.received = self.challenged = 0
+        self.sent = self.received = 0
         self.arrivals = []  # times of echoes
         self.next_check = self.next_media = 0.0
 
     def signal(self, port, path):
-        offer = description(self.ufrag, self.password, "sendrecv")
-        status, headers, answer = request(port, "POST", path, offer, headers={"Content-Type": "application/sdp"})
-        assert status == 201, (status, answer)
-        self.location, self.origin = headers["Location"], credentials(answer.decode())
-        return answer.decode()
+        headers, answer = stun.offer(port, path, self.ufrag, self.password)
+        self.location, self.origin = headers["Location"], stun.credentials(answer)
+        return answer
 
     def check(self, password=None):
-        attributes = [(USERNAME, f"{self.origin[0]}:{self.ufrag}".encode()), (PRIORITY, struct.pack("!I", 1))]
-        attributes += [(CONTROLLING, bytes(8)), (NOMINATE, b"")]
-        return stun(REQUEST, password or self.origin[1], attributes=attributes)
+        body = attribute(stun.USERNAME, f"{self.origin[0]}:{self.ufrag}".encode())
+        body += attribute(stun.PRIORITY, struct.pack(">I", 1))
+        body += attribute(stun.CONTROLLING, bytes(8)) + attribute(stun.NOMINATE, b"")
+        return signed(message(body), password or self.origin[1])
 
     def turn(self, now):
         if now >= self.next_check:
@@ -227,14 +138,13 @@ class LightClient:
             self._send(struct.pack("!BBHII", RTP, 111, self.sent & 0xFFFF, self.sent, 7) + bytes(148))
 
     def took(self, packet):
-        message = Stun(packet)
-        if message.kind is None:
+        said = Stun(packet)
+        if said.kind is None:
             self.received += 1
             self.arrivals.append(time.monotonic())
-        elif message.kind == REQUEST and message.signed_with(self.password):
-            assert message.username == f"{self.ufrag}:{self.origin[0]}", message.username
-            self.challenged += 1
-            self._send(stun(SUCCESS, self.password, message.transaction))
+        elif said.kind == stun.REQUEST and said.signed_with(self.password):
+            assert said.username == f"{self.ufrag}:{self.origin[0]}", said.username
+            self._send(signed(message(kind=stun.SUCCESS, transaction=said.transaction), self.password))
 
     def longest_gap(self, begin, end):
         """Seconds without an echo between two times."""

@@ -4,8 +4,9 @@ import http.client
 import json
 import os
 import re
+import subprocess
 
-from support.scene import REPOSITORY, SLOWNESS, free_port, wait_until
+from support.scene import REPOSITORY, SLOWNESS, clean_environment, free_port, wait_until
 
 BINARY = os.path.abspath(os.environ.get("WEIR_BINARY") or os.path.join(REPOSITORY, "build/release/weir"))
 
@@ -32,6 +33,26 @@ def established(port):
                 fields = line.split()
                 count += int(fields[1].rsplit(":", 1)[1], 16) == port and fields[3] == "01"
     return count
+
+
+def run_weir(scene, *arguments, env=None, seconds=5 * SLOWNESS):
+    """(status, standard output, standard error) of a weir that should end by itself; status None if it does not."""
+    process = subprocess.Popen(
+        [BINARY, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=scene.directory,
+        env={**clean_environment(), **(env or {})},
+    )
+    try:
+        output, errors = process.communicate(timeout=seconds)
+        return process.returncode, output, errors
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        return None, output, errors
 
 
 class Weir:

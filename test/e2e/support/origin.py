@@ -1,10 +1,12 @@
-"""nginx with its RTMP module as an origin: one process, loopback only, with its own statistics."""
+"""Origins, one process each, loopback only: nginx with its RTMP module and its own statistics, and aiortc."""
 
 import http.client
+import json
 import os
 import xml.etree.ElementTree
 
-from support.scene import accepts, free_port, wait_until
+from support.node import request
+from support.scene import SLOWNESS, accepts, free_port, wait_until
 
 CONFIG = """
 load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
@@ -146,6 +148,22 @@ class Origin:
 
     def players(self, stream, app="live"):
         return self.streams(app).get(stream, (0, 0))[1]
+
+
+class WebrtcOrigin:
+    """What it takes and tells is in webrtc_origin.py."""
+
+    def __init__(self, scene, name="webrtc-origin"):
+        self.http = free_port()
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "webrtc_origin.py")
+        self.process = scene.start(name, ["/usr/bin/python3", program, self.http])
+        wait_until(lambda: accepts(self.http), f"{name} listens", 20 * SLOWNESS)
+
+    def as_upstream(self):
+        return {"http": self.http}
+
+    def state(self):
+        return json.loads(request(self.http, "GET", "/state")[2])
 
 
 def place_of(origins, stream):

@@ -71,6 +71,20 @@ def accepts(port, host="127.0.0.1"):
         return False
 
 
+def alive(pid):
+    """It runs; one that has ended and that nobody has waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def clean_environment():
+    """Ours, without what weir would take for its options."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("WEIR_", "PROXY_"))}
+
+
 class Process:
     def __init__(self, name, popen, log):
         self.name, self.popen, self.log = name, popen, log
@@ -129,8 +143,9 @@ class Scene:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def start(self, name, argv, env=None, limits=(), cwd=None, stdout=None):
-        """`limits`: pairs for setrlimit. Standard output and error go to the log, unless `stdout` says else."""
+    def start(self, name, argv, env=None, limits=(), cwd=None, stdin=None, stdout=None):
+        """`limits`: pairs for setrlimit. Standard output and error go to the log, unless `stdout` says else,
+        and nothing is read, unless `stdin` does."""
         import resource
 
         number = self._names[name] = self._names.get(name, 0) + 1
@@ -144,17 +159,13 @@ class Scene:
             for what, value in limits:
                 resource.setrlimit(what, value)
 
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith(("WEIR_", "PROXY_"))
-        }
-        environment.update(env or {})
         with open(log, "wb") as output:
             popen = subprocess.Popen(
                 [str(word) for word in argv],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin or subprocess.DEVNULL,
                 stdout=stdout or output,
                 stderr=output,
-                env=environment,
+                env={**clean_environment(), **(env or {})},
                 cwd=cwd or self.directory,
                 preexec_fn=prepare,
             )

@@ -18,7 +18,10 @@ class ScriptedOrigin:
                 origin.asked.append(self.path)
                 answer(self)
 
-            do_HEAD = do_POST = do_GET
+            do_HEAD = do_POST = do_PATCH = do_DELETE = do_GET
+
+            def body(self):
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
             def give(self, body, status=200, **headers):
                 """A whole response; `Cache_Control` in headers is Cache-Control."""

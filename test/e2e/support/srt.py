@@ -12,12 +12,13 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 SNDSYN, RCVSYN, LINGER, SNDTIMEO, RCVTIMEO = 1, 2, 7, 13, 14
 LATENCY, PASSPHRASE, TLPKTDROP, CONNTIMEO, STREAMID = 23, 26, 31, 36, 46
 REJECTED_AS_BAD, REJECTED_AS_UNKNOWN, REJECTED_AS_BUSY = 1400, 1404, 1409
 CONNECTED = 5
-PAYLOAD = 1316
+HELD_BACK = 4096  # by srt-live-transmit, at most, in its buffer for standard output
 _FATAL = 1  # of srt_setloglevel
 
 _LISTENER = ctypes.CFUNCTYPE(
@@ -107,10 +108,46 @@ class Caller:
         library().srt_close(self.socket)
 
 
+def call(scene, port, streamid, host="127.0.0.1", **options):
+    """A Caller that ends with the scene."""
+    caller = Caller(host, port, streamid, **options)
+    scene.at_end(caller.close)
+    return caller
+
+
+def tools_pass(scene, origin, url, packets, pause, starts=10, arrives=10):
+    """One tool of libsrt publishes live/cam, another one plays it; `url` ends where the streamid goes. (What was sent,
+    the path of what came): all of it is there, but for what the tool holds back. `pause` is between packets, `starts`
+    and `arrives` are limits, all in seconds."""
+    from support.scene import SLOWNESS, free_port, wait_until
+
+    source, path = free_port(), scene.path("received.ts")
+    tool = ["srt-live-transmit", "-a:no"]
+    publish = url + "#!::r=live/cam,m=publish"
+    scene.start("transmit", [*tool, f"udp://127.0.0.1:{source}?mode=listener", publish])
+    wait_until(lambda: "publish live/cam" in origin.log(), "it publishes", starts * SLOWNESS)
+    with open(path, "wb") as file:
+        scene.start("receive", [*tool, url + "read:live/cam", "file://con"], stdout=file)
+    wait_until(lambda: "play live/cam" in origin.log(), "it plays", starts * SLOWNESS)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for packet in packets:
+            sender.sendto(packet, ("127.0.0.1", source))
+            time.sleep(pause)
+    expected = b"".join(packets)
+    wait_until(
+        lambda: os.path.getsize(path) >= len(expected) - HELD_BACK,
+        lambda: f"{os.path.getsize(path)} bytes of {len(expected)} have arrived",
+        arrives * SLOWNESS,
+    )
+    return expected, path
+
+
 class Origin:
     """The process; kill it with .process."""
 
-    def __init__(self, scene, free_port, wait_until, name="srt-origin", host="127.0.0.1", passphrase=None):
+    def __init__(self, scene, name="srt-origin", host="127.0.0.1", passphrase=None):
+        from support.scene import free_port, wait_until  # not there for the process, which is this file
+
         self.port, self.host = free_port(), host
         words = [sys.executable, os.path.abspath(__file__), "--host", host, "--port", str(self.port)]
         if passphrase:

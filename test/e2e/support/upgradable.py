@@ -6,7 +6,7 @@ import os
 import signal
 
 from support.node import BINARY, Weir, request
-from support.scene import SLOWNESS, wait_until
+from support.scene import SLOWNESS, alive, wait_until
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -76,11 +76,7 @@ class Upgradable(Weir):
             os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
             pass
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-        except OSError:
-            return False
+        return alive(pid)
 
     def _end_all(self):
         for pid in self.pids:
