@@ -181,10 +181,15 @@ class Reporter {
     const bool token = !text("api.token").empty();
     const auto system = config_.listen("listen.system");
     const bool open = system && !is_loopback(system->host);
-    if (open && !token)
-      warn(
-          "listen.system is open to other hosts without api.token: whoever reaches it sees every "
-          "stream and client");
+    for (const auto* option :
+         {"listen.system", "listen.system_https", "listen.api", "listen.api_https"}) {
+      const auto at = config_.listen(option);
+      if (at && !is_loopback(at->host) && !token)
+        warn(fmt::format(
+            "{} is open to other hosts without api.token: whoever reaches it sees every "
+            "stream and client",
+            option));
+    }
     if (open && token)
       warn(
           "listen.system is open to other hosts: api.token travels as it is unless the way is "
@@ -193,11 +198,6 @@ class Reporter {
       warn("forwarded.from lets every host say whose its requests are");
     if (open && !edge_ && config_.networks("system.allow").contains("192.0.2.1"))
       warn("system.allow lets every host register as an origin, and so take streams over");
-    const auto api = config_.listen("listen.api");
-    if (api && !is_loopback(api->host) && !token)
-      warn(
-          "listen.api is open to other hosts without api.token: whoever reaches it sees every "
-          "stream and client");
     const bool redis_used =
         edge_ ? text("upstream.discover") == "redis" : text("state.backend") == "redis";
     if (redis_used && text("redis.sentinels").empty() && !is_loopback(text("redis.host"))) {

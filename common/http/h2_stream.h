@@ -106,7 +106,10 @@ class H2Transport final : public Transport {
 
   Result<std::size_t> read(std::span<std::uint8_t> into) override;
   Result<std::size_t> write(std::span<const iovec> pieces) override;
-  bool holds() const override { return stream_ != nullptr && stream_->full(); }
+  // A broken one takes nothing, and who waits to write has to hear of it.
+  bool holds() const override {
+    return stream_ != nullptr && !stream_->broken() && stream_->full();
+  }
   void shut_down_writes() override;
   void watch(Loop& loop, Watcher& watcher) override;
   void unwatch(Loop& loop, Watcher& watcher) override;

@@ -61,6 +61,8 @@ TEST_CASE("check warns of what is open to others", "[config_report]") {
   CHECK_FALSE(warns(report({}), open));
   CHECK_FALSE(warns(report({{"listen.system", "localhost:12025"}}), open));
   CHECK(warns(report({{"listen.system", "12025"}}), open + " without api.token"));
+  CHECK(warns(report({{"listen.system_https", "12026"}, {"tls.certificates", "/certificates"}}),
+              "listen.system_https is open to other hosts without api.token"));
   CHECK(warns(report({{"listen.system", "12025"}, {"api.token", "0123456789abcdef"}}),
               open + ": api.token travels"));
   CHECK(warns(report({{"api.token", "short"}}), "short enough to be guessed"));

@@ -340,3 +340,16 @@ TEST_CASE("servers are told when the connection breaks", "[http2]") {
     CHECK(rig.over->code == Errc::Closed);
   });
 }
+
+TEST_CASE("a server whose client has shut the window is told when the connection breaks",
+          "[http2]") {
+  visit([](Loop& loop, H2Rig& rig) -> Task<void> {
+    rig.say(h2_preface(std::string("\0\4\0\0\0\0", 6)) + h2_get(1, "/big") +
+            H2Frame{.type = H2Frame::WindowUpdate, .stream = 1, .payload = be32(9000)}.text());
+    const bool served = co_await comes_true(loop, [&] { return rig.body(1).size() == 9000; });
+    CHECK(served);
+    rig.leave();
+    const bool home = co_await comes_true(loop, [&] { return rig.served == 0; }, kPatience / 3);
+    CHECK(home);
+  });
+}
