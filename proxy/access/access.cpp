@@ -1,5 +1,7 @@
 #include "proxy/access/access.h"
 
+#include <openssl/sha.h>
+
 #include <chrono>
 
 namespace weir {
@@ -9,8 +11,8 @@ namespace {
 constexpr milliseconds kLookAround{500};
 constexpr const char* kRefusedHelp = "Clients refused by access rules, callbacks and limits.";
 
-thread_local Access* here_ = nullptr;
-thread_local Access* current_ = nullptr;
+thread_local Access* t_here = nullptr;
+thread_local Access* t_current = nullptr;
 
 std::int64_t wall_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -33,13 +35,22 @@ std::string credential_of(const AccessRequest& request) {
   return shown;
 }
 
+// What clients say may be long, and there may be many of them: so long keys are known by a digest.
+std::string bounded(std::string key) {
+  if (key.size() <= Access::kLongestKey) return key;
+  std::string digest(1 + SHA256_DIGEST_LENGTH, '#');
+  SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+         reinterpret_cast<unsigned char*>(digest.data() + 1));
+  return digest;
+}
+
 std::string upstream_key(const std::string& credential, const std::string& name) {
-  return "u\n" + name + "\n" + credential;
+  return bounded("u\n" + name + "\n" + credential);
 }
 std::string viewer_key(const AccessRequest& request, const std::string& credential,
                        const std::string& name) {
   const char* const kind = request.action == AccessAction::Publish ? "p\n" : "v\n";
-  return kind + request.peer.host() + "\n" + name + "\n" + credential;
+  return bounded(kind + request.peer.host() + "\n" + name + "\n" + credential);
 }
 
 }  // namespace
@@ -64,6 +75,7 @@ Grant& Grant::operator=(Grant&& other) noexcept {
   if (this != &other) {
     end();
     state_ = std::move(other.state_);
+    expires_ = other.expires_;
   }
   return *this;
 }
@@ -84,8 +96,8 @@ void Grant::end() {
   home.loop_.post([state = std::move(state)] { state->home->ended(*state); });
 }
 
-Access* Access::current() { return current_; }
-Access* Access::here() { return here_; }
+Access* Access::current() { return t_current; }
+Access* Access::here() { return t_here; }
 
 Access::Access(Loop& loop, SharedAccess& shared, Metrics& metrics)
     : loop_(loop),
@@ -102,17 +114,17 @@ Access::Access(Loop& loop, SharedAccess& shared, Metrics& metrics)
     refused_.push_back(
         &metrics.counter("weir_access_refused_total", kRefusedHelp, {{"reason", reason}}));
   }
-  here_ = this;
+  t_here = this;
 }
 
 Access::~Access() {
-  if (here_ == this) here_ = current_ = nullptr;
+  if (t_here == this) t_here = t_current = nullptr;
 }
 
 void Access::apply(Options options) {
   options_ = std::move(options);
-  current_ = options_->any() ? this : nullptr;
-  if (current_ != nullptr && !armed()) loop_.arm(*this, loop_.in(kLookAround));
+  t_current = options_->any() ? this : nullptr;
+  if (t_current != nullptr && !armed()) loop_.arm(*this, loop_.in(kLookAround));
 }
 
 void Access::expired() {
@@ -145,6 +157,7 @@ Task<Permit> Access::may(AccessRequest request) {
   const bool follows = options->hooks.any() || options->viewers_per_stream > 0;
   Grant grant;
   if (follows) grant = grant_for(request, options);
+  if (options->end_at_expiry) grant.expires_ = permission->expires.value_or(0);
   if (options->viewers_per_stream > 0 && request.action == AccessAction::Play) {
     grant.state_->seat = shared_.seats.take(request.key, options->viewers_per_stream);
     if (grant.state_->seat == nullptr)
