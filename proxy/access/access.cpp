@@ -2,6 +2,7 @@
 
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace weir {
@@ -236,43 +237,53 @@ void Access::ended(Grant::State& state) {
   notices_.add(std::move(messages), hooks);
 }
 
+// Whether the client was let at a file of one of these streams a little ago.
+bool Access::remembers(const AccessRequest& request) {
+  return std::ranges::any_of(request.names, [&](const std::string& name) {
+    return shared_.verdicts.allows(viewer_key(request, "", name), loop_.now());
+  });
+}
+
+// Whether callbacks and upstream, as far as they are asked, have said yes about one of them.
+bool Access::was_granted(const AccessRequest& request, const std::string& credential) {
+  const bool hooks = options_->hooks.any();
+  const bool upstream = asks_upstream(request, *options_);
+  return std::ranges::any_of(request.names, [&](const std::string& name) {
+    const bool viewing = !hooks || shared_.verdicts.allows(viewer_key(request, credential, name),
+                                                           loop_.now(), options_->remember);
+    return viewing &&
+           (!upstream || shared_.verdicts.allows(upstream_key(credential, name), loop_.now()));
+  });
+}
+
+// Its client needs to show nothing for a while. What callbacks follow is not made here.
+void Access::remember(const AccessRequest& request) {
+  if (options_->remember <= milliseconds(0)) return;
+  for (const std::string& name : request.names) {
+    const std::string key = viewer_key(request, "", name);
+    const bool known = shared_.verdicts.allows(key, loop_.now(), options_->remember);
+    if (!known && !options_->hooks.any())
+      shared_.verdicts.allow(key, nullptr, loop_.now() + options_->remember);
+  }
+}
+
 std::expected<Access::Look, AccessRefusal> Access::look(AccessRequest& request) {
-  const AccessOptions& options = *options_;
-  const auto now = loop_.now();
-  const auto remembered = [&] {
-    for (const std::string& name : request.names)
-      if (shared_.verdicts.allows(viewer_key(request, "", name), now)) return true;
-    return false;
-  };
-  auto permission = options.rules.judge(request, wall_seconds());
+  const AccessRules& rules = options_->rules;
+  auto permission = rules.judge(request, wall_seconds());
   if (!permission) {
-    if (permission.error().reason == AccessReason::NoToken && remembered()) return Look::Allowed;
+    const bool shows_nothing = permission.error().reason == AccessReason::NoToken;
+    if (shows_nothing && remembers(request)) return Look::Allowed;
     return refuse(std::move(permission.error()));
   }
   request.names = std::move(permission->names);
-  const bool hooks = options.hooks.any();
-  const bool upstream = asks_upstream(request, options);
-  const bool shows = options.rules.of(request.action).show != AccessRules::Show::Nothing;
-  if (!hooks && !upstream && !shows) return Look::Allowed;
+  const bool asks = options_->hooks.any() || asks_upstream(request, *options_);
+  const bool must_show = rules.of(request.action).show != AccessRules::Show::Nothing;
+  if (!asks && !must_show) return Look::Allowed;
   const std::string credential = credential_of(request);
-  if (!shows && credential.empty() && !is_playlist_path(request.target) && remembered())
-    return Look::Allowed;
-  const std::string* seen = nullptr;
-  for (const std::string& name : request.names) {
-    const bool viewing = !hooks || shared_.verdicts.allows(viewer_key(request, credential, name),
-                                                           now, options.remember);
-    const bool passed = !upstream || shared_.verdicts.allows(upstream_key(credential, name), now);
-    if (!viewing || !passed) continue;
-    seen = &name;
-    break;
-  }
-  if (seen == nullptr && (hooks || upstream)) return Look::Ask;
-  if (options.remember <= milliseconds(0)) return Look::Allowed;
-  for (const std::string& name : request.names) {
-    const std::string key = viewer_key(request, "", name);
-    if (shared_.verdicts.allows(key, now, options.remember)) continue;
-    if (!hooks) shared_.verdicts.allow(key, nullptr, now + options.remember);
-  }
+  const bool beside_playlist = credential.empty() && !is_playlist_path(request.target);
+  if (!must_show && beside_playlist && remembers(request)) return Look::Allowed;
+  if (asks && !was_granted(request, credential)) return Look::Ask;
+  remember(request);
   return Look::Allowed;
 }
 

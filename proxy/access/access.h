@@ -74,6 +74,9 @@ class Access final : private Timer {
   using Options = std::shared_ptr<const AccessOptions>;
 
   std::unexpected<AccessRefusal> refuse(AccessRefusal why);
+  bool remembers(const AccessRequest& request);
+  bool was_granted(const AccessRequest& request, const std::string& credential);
+  void remember(const AccessRequest& request);
   bool asks_upstream(const AccessRequest& request, const AccessOptions& options) const;
   Task<std::optional<AccessRefusal>> ask_upstream(AccessRequest request, Options options);
   Task<std::optional<AccessRefusal>> ask_hooks(Options options, Grant& grant);
