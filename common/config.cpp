@@ -245,6 +245,7 @@ std::vector<UpstreamConfig> Config::upstreams() const {
     upstream.tls_name = upstream_text(name, "tls_name");
     upstream.tls_ca = upstream_text(name, "tls_ca");
     upstream.tls_verify = *parse_boolean(upstream_text(name, "tls_verify"));
+    upstream.introduced = upstream_text(name, "proxy_protocol") == "v2";
     const auto endpoint = [&](std::string_view field) -> std::optional<Endpoint> {
       const auto value = upstream_text(name, field);
       if (value.empty()) return std::nullopt;

@@ -33,8 +33,9 @@ struct UpstreamConfig {
   std::optional<Endpoint> rtsp;
   int weight = 1;
   std::string zone;
-  std::string tls_name;  // empty: each endpoint's host
-  std::string tls_ca;    // empty: the system's store
+  bool introduced = false;  // its connections begin with a PROXY header
+  std::string tls_name;     // empty: each endpoint's host
+  std::string tls_ca;       // empty: the system's store
   bool tls_verify = true;
 
   bool has_tls() const;  // at one of its endpoints

@@ -189,6 +189,8 @@ class Reporter {
       warn(
           "listen.system is open to other hosts: api.token travels as it is unless the way is "
           "encrypted");
+    if (config_.networks("forwarded.from").contains("192.0.2.1"))
+      warn("forwarded.from lets every host say whose its requests are");
     if (open && !edge_ && config_.networks("system.allow").contains("192.0.2.1"))
       warn("system.allow lets every host register as an origin, and so take streams over");
     const auto api = config_.listen("listen.api");

@@ -73,6 +73,8 @@ class LiveSession {
   // For those that begin before their peer has said who it is.
   bool nameless() const { return !introduced_; }
   void introduce(std::string_view agent, std::string_view page_url);
+  // Of connections that carry requests of many.
+  void set_peer(const Address& peer) { facts_.peer = peer; }
   void set_upstream(std::string id) { facts_.upstream = std::move(id); }
   void set_expiry(std::int64_t expires);
   // Of a connection: it serves its stream from here on. Others do from their beginning.

@@ -46,6 +46,7 @@ constexpr Section kSections[] = {
      "HTTP callbacks as SRS makes them. Each takes URLs (http:// or https://), with spaces between "
      "them, that are asked one after the other: all must say yes."},
     {"proxy_protocol", "Whose connections those of a load balancer are."},
+    {"forwarded", "Whose requests those of an HTTP proxy are."},
     {"streams", "Bounds of what is remembered about streams."},
     {"log", "The log goes to standard error."},
     {"access_log", "One line of JSON for each client that has gone."},
@@ -128,6 +129,9 @@ constexpr Option kOptions[] = {
     {"upstream.*.tls_verify", Kind::Boolean, "on", "",
      "Off takes whatever certificate it shows: anybody on the way can then read and change all of "
      "it."},
+    {"upstream.*.proxy_protocol", Kind::Choice, "off", "off|v2",
+     "v2 begins every TCP connection to it with a PROXY header that says whom it is for, so it "
+     "must expect them; HTTP connections for a client are not used again then."},
 
     {"upstream.discover", Kind::Choice, "off", "off|redis",
      "redis finds the proxies that share one, beside the sections above.", "", Roles::Edge},
@@ -197,7 +201,7 @@ constexpr Option kOptions[] = {
      "name it asks for, else the first. SIGHUP reads them again."},
     {"tls.handshake_timeout", Kind::Duration, "10s", "100ms..5m",
      "For a client's whole TLS handshake."},
-    {"tls.http2", Kind::Boolean, "off", "", "Offer HTTP/2 on listen.https."},
+    {"tls.http2", Kind::Boolean, "on", "", "Offer HTTP/2 on listen.https and listen.api_https."},
 
     {"webrtc.candidates", Kind::Hosts, "", "",
      "Where clients send media: addresses or names, each with :port where another is forwarded to "
@@ -283,6 +287,8 @@ constexpr Option kOptions[] = {
      "From the handshake to the request to publish or play."},
     {"rtmp.max_message", Kind::Size, "8MiB", "64KiB..16777215", "The largest message taken."},
     {"rtmp.max_chunk_size", Kind::Size, "1MiB", "128..16777215", "The largest chunk size taken."},
+    {"rtmp.client_address", Kind::Boolean, "on", "",
+     "Tells origins the client's address, as clientAddr in the connect object.", "", Roles::Proxy},
     {"rtmp.window_ack", Kind::Size, "2500000", "4KiB..1GiB",
      "The window that peers are told to acknowledge within."},
 
@@ -384,6 +390,14 @@ constexpr Option kOptions[] = {
      "whom each of their connections is for. All their connections to RTMP, HTTP and RTSP must "
      "begin so; from others nobody takes it."},
     {"proxy_protocol.timeout", Kind::Duration, "5s", "100ms..1m", "For that header to come."},
+
+    {"forwarded.from", Kind::CidrList, "", "",
+     "HTTP proxies, as addresses and networks, whose Forwarded (RFC 7239) and X-Forwarded-For are "
+     "believed: the client is the first address from the right that is none of these. What others "
+     "send there is dropped."},
+    {"forwarded.field", Kind::Choice, "either", "either|forwarded|x-forwarded-for",
+     "The field that they write. either takes Forwarded where both are; if they write only one "
+     "and let the other through, name the one, for a client may send the other."},
 
     {"streams.max_negative", Kind::Integer, "10000", "0..10000000",
      "Names of streams remembered as found nowhere; see edge.negative_ttl.", "", Roles::Edge},

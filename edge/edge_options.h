@@ -55,6 +55,7 @@ struct EdgeOptions {
   SegmentStore::Options disk;                // without a folder: none
   const http::StaticFiles* files = nullptr;  // go before streams and the cache
   http::Limits http_limits;
+  Admission* admission = nullptr;  // see http::ServerConnection
 };
 
 }  // namespace weir

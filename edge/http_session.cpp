@@ -113,7 +113,8 @@ class HttpSession {
       : hub_(hub),
         cache_(cache),
         peer_(socket->peer()),
-        client_(std::move(socket), {.head = hub.options().head_timeout}),
+        client_(std::move(socket), {.head = hub.options().head_timeout}, hub.options().http_limits,
+                hub.options().admission),
         admission_(std::move(admission)) {}
 
   Task<void> run() {
@@ -123,6 +124,7 @@ class HttpSession {
         co_await client_.refuse_with(request.error());
         co_return;
       }
+      peer_ = client_.socket().peer();
       if (Access::current() != nullptr) {
         const Door door = co_await open_door(*request);
         if (door == Door::Closed) co_return;
@@ -142,6 +144,13 @@ class HttpSession {
   }
 
  private:
+  // All that the client occupies.
+  std::shared_ptr<void> places() {
+    if (!client_.place()) return std::move(admission_);
+    return std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(
+        std::move(admission_), client_.place());
+  }
+
   enum class Door : std::uint8_t { Open, Shut, Closed };  // Shut: the client has been told
 
   // Whether the client may have what it asks for. Live pipes are asked about when it is known that
@@ -323,7 +332,7 @@ class HttpSession {
                     .reader = nullptr,
                     .unread = ByteBuffer(unread.begin(), unread.end()),
                     .greeting = greeting(wanted.head, format, (*fanout)->news()),
-                    .admission = std::move(admission_),
+                    .admission = places(),
                     .agent = std::move(agent_),
                     .asked = client_.asked()};
     if (grant_) arrival.grant = std::move(*grant_);

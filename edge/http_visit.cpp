@@ -191,10 +191,12 @@ Task<HttpVisit::Next> HttpVisit::ask_alone() {
 http::Parsed<void> HttpVisit::begin(HttpFillRef fill, bool shared, Handover handover) {
   const HttpRelayOptions& relay = context_.relay.options();
   const HopMark mark = hop_mark_of(request_.headers);
+  std::optional<Requester> requester;
+  if (!shared) requester = Requester::of(client_);
   auto question = HttpCall::question_of(request_,
                                         {.node_id = context_.options.node_id,
                                          .mark = mark,
-                                         .client = client_.socket().peer(),
+                                         .requester = requester,
                                          .max_hops = relay.max_hops},
                                         relay.naming);
   if (!question) {

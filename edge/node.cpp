@@ -23,12 +23,16 @@ Node::Node(Context context, const Config& config, ProxyNode::Ports ports, OpenPo
     : context_(std::move(context)), open_(std::move(open)) {
   const auto& [id, loops, routing, admission, tls, metrics, desk, files, webrtc_store, older] =
       context_;
+  admission.trust(trusted_hops_of(config));
   if (config.text("role") == "edge") {
-    edge_ = std::make_unique<EdgeNode>(loops, edge_options_of(config, id, files), routing,
-                                       admission, tls, metrics, edge_ports_of(ports));
+    auto options = edge_options_of(config, id, files);
+    options.admission = &admission;
+    edge_ = std::make_unique<EdgeNode>(loops, std::move(options), routing, admission, tls, metrics,
+                                       edge_ports_of(ports));
   } else {
     auto options = proxy_options_of(config, id, files, ports);
     options.webrtc_store = webrtc_store;
+    options.http.admission = &admission;
     proxy_ = std::make_unique<ProxyNode>(loops, std::move(options), routing, admission, tls,
                                          metrics, ports, older);
   }
@@ -77,6 +81,7 @@ void Node::open_api(const Config& config, const ProxyNode::Ports& ports) {
   api_ = std::make_unique<PublicApiNode>(
       context_.loops, context_.desk, context_.tls, public_api_options_of(config),
       static_cast<std::size_t>(config.integer("limits.per_address")), signalling);
+  api_->trust(trusted_hops_of(config));
   api_->listen(ports.api, ports.api_https);
 }
 
@@ -91,13 +96,16 @@ Reload::Commit Node::prepare(const Config& after) {
   auto setup = router_setup_of(after);
   auto health = health_check_of(after);
   auto reconfigure = [this, opener = std::move(opener), setup = std::move(setup),
-                      health = std::move(health), ports]() mutable {
+                      health = std::move(health), hops = trusted_hops_of(after), ports]() mutable {
+    context_.admission.trust(hops);
+    api_->trust(hops);
     context_.routing.reconfigure(std::move(setup), std::move(health));
     open_ = opener->keep();
     api_->listen(ports.api, ports.api_https);
   };
   if (edge_) {
     auto options = edge_options_of(after, context_.id, context_.files);
+    options.admission = &context_.admission;
     return [this, reconfigure = std::move(reconfigure), options = std::move(options),
             ports]() mutable {
       reconfigure();
@@ -105,6 +113,7 @@ Reload::Commit Node::prepare(const Config& after) {
     };
   }
   auto options = proxy_options_of(after, context_.id, context_.files, ports);
+  options.http.admission = &context_.admission;
   return
       [this, reconfigure = std::move(reconfigure), options = std::move(options), ports]() mutable {
         reconfigure();

@@ -79,10 +79,11 @@ Task<Result<TokenTraverse::Verdict>> TokenTraverse::ask_http(AccessRequest reque
   if (!request.page_url.empty()) get.headers.add("Referer", request.page_url);
   const HopMark mark{.hops = {}, .id = request.id};
   const HttpCall::Context calls = context_.relay.calls();
+  const Requester viewer{.ends = {.client = request.peer}, .sender = request.peer};
   auto question = HttpCall::question_of(std::move(get),
                                         {.node_id = context_.options.node_id,
                                          .mark = mark,
-                                         .client = request.peer,
+                                         .requester = viewer,
                                          .max_hops = context_.options.max_hops},
                                         context_.options.naming);
   if (!question) co_return fail(question.error().code, question.error().text);
@@ -99,6 +100,7 @@ Task<Result<TokenTraverse::Verdict>> TokenTraverse::ask_http(AccessRequest reque
 Task<Result<TokenTraverse::Verdict>> TokenTraverse::ask_rtmp(AccessRequest request) {
   Dialer dialer(context_.routing, context_.resolver, request.key, Protocol::Rtmp,
                 context_.options.dial);
+  dialer.connect_for({.client = request.peer});
   Result<Verdict> verdict = fail(Errc::Unavailable, "nobody was asked");
   while (true) {
     auto dialed = co_await dialer.next();

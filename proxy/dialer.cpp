@@ -30,7 +30,7 @@ Task<Result<Dialed>> Dialer::connect(Route route) {
   for (const Endpoint& endpoint : route.endpoints()) {
     const auto began = Clock::now();
     const Deadline deadline = resolver_.loop().in(options_.connect_timeout);
-    auto socket = co_await connect_upstream(resolver_, route.upstream, endpoint, deadline);
+    auto socket = co_await connect_upstream(resolver_, route.upstream, endpoint, deadline, client_);
     if (socket) {
       routing_.connected(protocol_, Clock::now() - began);
       // A client chose it, which must not put back in use what others found to be hung.

@@ -19,6 +19,7 @@
 
 #include "common/io/resolver.h"
 #include "proxy/routing.h"
+#include "proxy/upstream_connection.h"
 
 namespace weir {
 
@@ -54,6 +55,8 @@ class Dialer {
   // To the one just chosen. One that cannot be connected is rejected, and the next may be chosen.
   Task<Result<Dialed>> connect(Route route);
 
+  // Connections are this client's alone, and upstreams that want to know are told so.
+  void connect_for(const ClientEnds& client) { client_ = client; }
   // Asks this one before the stream's own, or instead of them; see Router::route.
   void name_first(NamedOrigin named) { named_ = std::move(named); }
   void forget_name() { named_.reset(); }
@@ -70,6 +73,7 @@ class Dialer {
   std::string key_;
   Protocol protocol_;
   DialOptions options_;
+  std::optional<ClientEnds> client_;
   std::optional<NamedOrigin> named_;
   std::string current_;                // the one last given
   std::vector<std::string> excluded_;  // and all that were tried or are to be left out

@@ -13,6 +13,7 @@ namespace weir {
 namespace {
 constexpr std::string_view kHopsProperty = "weirHops";
 constexpr std::string_view kIdProperty = "weirRequestId";
+constexpr std::string_view kClientProperty = "clientAddr";
 constexpr std::size_t kMaxId = 64;
 }  // namespace
 
@@ -87,6 +88,12 @@ void set_hop_mark(amf0::Value& connect_object, const HopMark& mark) {
   if (!connect_object.is_object()) return;
   connect_object.set(std::string(kHopsProperty), mark.hops);
   connect_object.set(std::string(kIdProperty), mark.id);
+}
+
+void set_client_address(amf0::Value& connect_object, const std::string& host) {
+  if (!connect_object.is_object()) return;
+  connect_object.erase(kClientProperty);
+  if (!host.empty()) connect_object.set(std::string(kClientProperty), host);
 }
 
 }  // namespace weir

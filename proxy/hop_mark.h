@@ -4,7 +4,8 @@
 //
 // Over RTMP these are two properties of the connect object, which servers hand on or ignore; over
 // HTTP they are CDN-Loop (RFC 8586) and X-Request-Id. A node that finds itself among the hops has
-// been asked for a stream that it would ask itself for: it refuses.
+// been asked for a stream that it would ask itself for: it refuses. A third property tells RTMP
+// servers whose connection a proxy relays; over HTTP that is X-Forwarded-For.
 //
 // Threading: any. Bounds: those of a connect object; ids of at most 64 bytes.
 #pragma once
@@ -34,6 +35,8 @@ HopMark hop_mark_of(const rtmp::Request& request);
 // there are more than max_hops.
 Result<HopMark> next_hop(const HopMark& mark, std::string_view node, int max_hops);
 void set_hop_mark(amf0::Value& connect_object, const HopMark& mark);
+// For whom it is, as clientAddr, whatever the client has said there; empty: nobody is told.
+void set_client_address(amf0::Value& connect_object, const std::string& host);
 
 // Letters, digits and -_.: of at most 64 bytes: what an id from outside must be to be taken over.
 bool is_plain_id(std::string_view text);

@@ -29,6 +29,7 @@ http::Parsed<HttpCall::Question> HttpCall::question_of(http::Request request,
                     .key = std::move(forwarding->key),
                     .id = how.mark.id,
                     .needs_host = forwarding->needs_host};
+  if (how.requester) question.client = how.requester->ends;
   if (naming.on) {
     const bool reads = request.method == "GET" || request.method == "HEAD";
     const bool bodiless = how.framing.kind == http::BodyFraming::None;
@@ -47,6 +48,7 @@ HttpCall::HttpCall(Context context, Question question, HttpTalk* talk)
       talk_(talk),
       dialer_(context.routing, context.resolver, question_.key, Protocol::Http, context.dial) {
   if (question_.named) dialer_.name_first(*question_.named);
+  if (question_.client) dialer_.connect_for(*question_.client);
 }
 
 Task<Result<HttpAnswer>> HttpCall::ask() {
@@ -91,7 +93,9 @@ Task<Result<void>> HttpCall::ask_at(Route route) {
   now_.upstream = route.upstream;
   now_.named = route.named;
   talked_ = false;
-  auto pooled = plain && may_repeat() ? context_.pool.take(route.endpoints()) : std::nullopt;
+  const bool clients_own = question_.client && route.upstream->introduced;
+  const bool may_share = plain && may_repeat() && !clients_own;
+  auto pooled = may_share ? context_.pool.take(route.endpoints()) : std::nullopt;
   if (pooled) {
     context_.reused.add();
     use(std::move(pooled->connection), std::move(pooled->endpoint));
@@ -101,6 +105,7 @@ Task<Result<void>> HttpCall::ask_at(Route route) {
   auto dialed = co_await dialer_.connect(std::move(route));
   if (!dialed) co_return std::unexpected(dialed.error());
   use(std::make_unique<http::ClientConnection>(std::move(dialed->socket)), dialed->endpoint);
+  if (clients_own) now_.connection->keep_from_reuse();
   auto answered = co_await talk();
   if (!answered && answered.error().code != Errc::Cancelled)
     dialer_.reject(answered.error(), Stage::Request);

@@ -18,6 +18,9 @@
 // what that has lost nobody else has, except a playlist, which is asked for once more at the
 // stream's own origin.
 //
+// An upstream that is told whom connections are for (upstream_connection.h) gets one of its own for
+// each request of a client; those in the pool are for what is nobody's.
+//
 // Threading: one loop's. Bounds: two connections, `dial.max_tries` origins.
 #pragma once
 
@@ -79,6 +82,7 @@ class HttpCall {
     std::string id;
     bool needs_host = false;
     milliseconds reply_timeout{3000};
+    std::optional<ClientEnds> client = {};  // whose it is; none: many may wait for the answer
     bool for_playlist = false;
     std::optional<NamedOrigin> named = {};
   };

@@ -66,7 +66,7 @@ http::Parsed<HttpCall::Question> HttpExchange::prepare() {
   return HttpCall::question_of(std::move(request_),
                                {.node_id = relay_.options_.node_id,
                                 .mark = mark,
-                                .client = client_.socket().peer(),
+                                .requester = Requester::of(client_),
                                 .framing = client_.body().framing(),
                                 .upgrade = upgrade_,
                                 .max_hops = relay_.options_.max_hops},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/http/forwarded.h"
 #include "common/log.h"
 #include "common/stream_key.h"
 #include "common/wire/http1_via.h"
@@ -18,21 +19,39 @@ std::string joined(const http::Headers& headers, std::string_view name, std::str
                      headers.has(name) ? ", " : "", last);
 }
 
+void tell_whose(http::Headers& headers, const Requester& by, const std::string& host) {
+  const std::string_view proto = by.secure ? "https" : "http";
+  headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", by.sender.host()));
+  if (headers.has("Forwarded")) {
+    const auto element = fmt::format("{};proto={}", http::forwarded_for(by.sender), proto);
+    headers.set("Forwarded", joined(headers, "Forwarded", element));
+  }
+  if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", proto);
+  if (!headers.has("X-Forwarded-Host") && !host.empty()) headers.add("X-Forwarded-Host", host);
+}
+
 void add_headers(http::Request& request, const std::string& host, const ForwardedFor& how) {
   http::Headers& headers = request.headers;
   const int client_version = std::exchange(request.minor_version, 1);
   http::remove_hop_by_hop(headers, how.upgrade ? http::Upgrade::Keep : http::Upgrade::Remove);
   http::set_framing(headers, how.framing);
   if (!host.empty()) headers.set("Host", host);
-  headers.set("X-Forwarded-For", joined(headers, "X-Forwarded-For", how.client.host()));
-  if (!headers.has("X-Forwarded-Proto")) headers.add("X-Forwarded-Proto", "http");
-  if (!headers.has("X-Forwarded-Host") && !host.empty()) headers.add("X-Forwarded-Host", host);
+  if (how.requester)
+    tell_whose(headers, *how.requester, host);
+  else
+    http::remove_hop_fields(headers);
   headers.set("X-Request-Id", how.mark.id);
   http::add_via(headers, client_version, how.node_id);
   http::add_cdn_loop(headers, how.node_id);
 }
 
 }  // namespace
+
+Requester Requester::of(const http::ServerConnection& connection) {
+  return {.ends = ClientEnds::of(connection.socket()),
+          .sender = connection.sender(),
+          .secure = connection.socket().is_wrapped()};
+}
 
 http::Parsed<Forwarding> forward(http::Request& request, const ForwardedFor& how) {
   const auto next = next_hop(how.mark, how.node_id, how.max_hops);

@@ -29,7 +29,8 @@ HttpRelay::HttpRelay(Loop& loop, Routing& routing, Resolver& resolver, HttpRelay
       pool_(loop, options_.pool) {}
 
 Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
-  http::ServerConnection client(std::move(socket), options_.times, options_.limits);
+  http::ServerConnection client(std::move(socket), options_.times, options_.limits,
+                                options_.admission);
   const std::string peer = client.socket().peer().text();
   while (true) {
     auto request = co_await client.read_request();

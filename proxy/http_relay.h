@@ -38,6 +38,7 @@ struct HttpRelayOptions {
   milliseconds stall{10'000};                   // a receiver may take nothing for so long
   http::ServerTimes times = {};
   http::Limits limits = {};
+  Admission* admission = nullptr;  // see http::ServerConnection
   HttpPoolLimits pool = {};
   bool cors = false;  // Access-Control-Allow-Origin: * where the origin says nothing
   const http::StaticFiles* files = nullptr;  // go before any origin

@@ -12,6 +12,13 @@ DialOptions dial_options_of(const Config& config) {
           .reply_timeout = config.duration("origin.reply_timeout")};
 }
 
+TrustedHops trusted_hops_of(const Config& config) {
+  const std::string& field = config.text("forwarded.field");
+  return {.from = config.networks("forwarded.from"),
+          .forwarded = field != "x-forwarded-for",
+          .x_forwarded_for = field != "forwarded"};
+}
+
 ProxyNode::Ports open_ports(const Config& config, PortOpener& opener) {
   const auto tcp = [&](const char* option) { return opener.tcp(option, config.listen(option)); };
   ProxyNode::Ports ports;
@@ -51,6 +58,7 @@ ProxyNode::Options proxy_options_of(const Config& config, const std::string& nod
   ProxyNode::Options options;
   options.rtmp = {.node_id = node,
                   .max_hops = static_cast<int>(config.integer("edge.max_hops")),
+                  .tells_address = config.boolean("rtmp.client_address"),
                   .handshake_timeout = config.duration("rtmp.handshake_timeout"),
                   .request_timeout = config.duration("rtmp.request_timeout"),
                   .stall_timeout = config.duration("viewer.stall_timeout"),

@@ -16,6 +16,8 @@ namespace weir {
 rtmp::ReaderLimits rtmp_limits_of(const Config& config);
 DialOptions dial_options_of(const Config& config);
 
+TrustedHops trusted_hops_of(const Config& config);
+
 // Those of the role, open. Throws ConfigError when one cannot be had.
 ProxyNode::Ports open_ports(const Config& config, PortOpener& opener);
 // Where others reach this node.

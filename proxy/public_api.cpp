@@ -23,7 +23,8 @@ PublicApi::PublicApi(Loop& loop, SystemDesk& desk, Options options, Signalling s
     : loop_(loop), desk_(desk), options_(options), signalling_(std::move(signalling)) {}
 
 Task<void> PublicApi::serve(std::unique_ptr<Socket> socket, std::shared_ptr<void> ticket) {
-  http::ServerConnection client(std::move(socket), options_.times, options_.limits);
+  http::ServerConnection client(std::move(socket), options_.times, options_.limits,
+                                options_.admission);
   client.unlist();
   while (true) {
     auto request = co_await client.read_request();

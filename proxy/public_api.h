@@ -24,6 +24,7 @@ class PublicApi {
   struct Options {
     http::ServerTimes times{.idle = kIdle};
     http::Limits limits{};
+    Admission* admission = nullptr;  // see http::ServerConnection
   };
 
   // What WebRTC needs on a loop, asked for anew by each request; none: there is none now.

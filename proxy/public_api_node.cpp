@@ -12,6 +12,7 @@ PublicApiNode::PublicApiNode(LoopGroup& loops, SystemDesk& desk, TlsDoor& tls,
                              PublicApi::Options options, std::size_t per_address,
                              const PublicApi::Signalling& signalling)
     : loops_(loops), tls_(tls), admission_(kMaxConnections, per_address), per_loop_(loops.size()) {
+  options.admission = &admission_;
   loops.on_each([&](Loop& loop) {
     per_loop_[static_cast<std::size_t>(loop.index())].reset(
         new PerLoop{PublicApi(loop, desk, options, signalling), {}, {}});

@@ -27,6 +27,8 @@ class PublicApiNode {
   // Takes over the descriptors, one for each loop, in place of those that it has; none: nobody can
   // connect. Connections go on.
   void listen(const std::vector<int>& plain, const std::vector<int>& encrypted);
+  // From here on; see http::ServerConnection.
+  void trust(const TrustedHops& hops) { admission_.trust(hops); }
   // The node goes away: see PublicApi::stop_signalling.
   void stop_signalling();
   // REQUIRES: the loops have been shut down or are idle.

@@ -29,6 +29,7 @@ Upstream upstream_of(const UpstreamConfig& section) {
   upstream.id = section.name;
   upstream.host = section.host;
   upstream.zone = section.zone;
+  upstream.introduced = section.introduced;
   upstream.weight = static_cast<std::uint32_t>(section.weight);
   if (section.has_tls()) upstream.tls = tls_of(section);
   auto offer = [&](Protocol protocol, const std::optional<Endpoint>& endpoint) {

@@ -77,7 +77,10 @@ class RtmpRelay {
     key_ = name->key();
     auto next = next_hop(mark, options_.node_id, options_.max_hops);
     if (!next) return std::unexpected(next.error());
-    if (!request_.connect.empty()) set_hop_mark(request_.connect[0], *next);
+    if (!request_.connect.empty()) {
+      set_hop_mark(request_.connect[0], *next);
+      set_client_address(request_.connect[0], options_.tells_address ? peer_.host() : "");
+    }
     log::info(publishes() ? "publisher asks" : "viewer asks",
               {{"id", id_}, {"peer", peer_.text()}, {"stream", key_}, {"protocol", "rtmp"}});
     return {};
@@ -106,6 +109,7 @@ class RtmpRelay {
   Task<Error> relay() {
     if (!publishes()) co_await context_.routing.locate(key_);
     Dialer dialer(context_.routing, context_.resolver, key_, Protocol::Rtmp, options_.dial);
+    dialer.connect_for(ClientEnds::of(client_.socket()));
     while (true) {
       auto dialed = co_await dialer.next();
       if (!dialed) co_return co_await nobody(dialed.error());

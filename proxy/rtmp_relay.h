@@ -25,6 +25,7 @@ namespace weir {
 struct RtmpRelayOptions {
   std::string node_id;
   int max_hops = 8;
+  bool tells_address = true;  // set_client_address()
   milliseconds handshake_timeout{10'000};
   milliseconds request_timeout{10'000};
   milliseconds stall_timeout{10'000};

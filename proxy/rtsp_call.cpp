@@ -27,9 +27,11 @@ Task<Result<rtsp::Message>> RtspCall::ask(rtsp::Message request, RtspTarget targ
   std::optional<Error> last;
   while (true) {
     if (!connected()) {
-      if (!dialer_)
+      if (!dialer_) {
         dialer_.emplace(context_.routing, context_.resolver, target_.key, Protocol::Rtsp,
                         context_.options.dial);
+        dialer_->connect_for(ClientEnds::of(client_.socket()));
+      }
       auto dialed = co_await dialer_->next();
       if (!dialed) {
         begin_anew();

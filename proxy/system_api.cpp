@@ -32,6 +32,7 @@
 #include "common/signals_blocked.h"
 #include "proxy/connection_watch.h"
 #include "proxy/live_events.h"
+#include "proxy/system_sender.h"
 
 namespace weir {
 namespace {
@@ -74,50 +75,59 @@ std::expected<std::string, SystemAnswer> read_body(HTTPServerRequest& request) {
   return body;
 }
 
-// The pages by the rules of now.
-class CurrentPages {
- public:
-  using Pages = std::shared_ptr<const SystemPages>;
+// The pages, and who may ask for others.
+struct Rules {
+  SystemPages pages;
+  TrustedHops hops;
+};
 
-  explicit CurrentPages(Pages pages) : pages_(std::move(pages)) {}
-  Pages get() const {
+// As they are now.
+class CurrentRules {
+ public:
+  using Current = std::shared_ptr<const Rules>;
+
+  explicit CurrentRules(Current rules) : rules_(std::move(rules)) {}
+  Current get() const {
     const std::lock_guard lock{mutex_};
-    return pages_;
+    return rules_;
   }
-  void replace(Pages pages) {
+  void replace(Current rules) {
     const std::lock_guard lock{mutex_};
-    pages_.swap(pages);
+    rules_.swap(rules);
   }
 
  private:
   mutable std::mutex mutex_;
-  Pages pages_;
+  Current rules_;
 };
 
 class Responder final : public Poco::Net::HTTPRequestHandler {
  public:
-  Responder(const CurrentPages& pages, LiveEvents* events, ConnectionWatch::Visit& visit)
-      : pages_(pages.get()), events_(events), visit_(visit) {}
+  Responder(const CurrentRules& rules, LiveEvents* events, ConnectionWatch::Visit& visit)
+      : rules_(rules.get()), events_(events), visit_(visit) {}
 
   void handleRequest(HTTPServerRequest& request, HTTPServerResponse& response) override {
     SystemAnswer answer;
     bool body_read = false;
     try {
       visit_.answering();
-      answer = pages_->answer({.method = request.getMethod(),
-                               .target = request.getURI(),
-                               .sender = request.clientAddress().host().toString(),
-                               .authorization = request.get("Authorization", ""),
-                               .host = request.get("Host", ""),
-                               .origin = request.get("Origin", ""),
-                               .if_none_match = request.get("If-None-Match", "")},
-                              [&] {
-                                visit_.reading();
-                                body_read = true;
-                                auto body = read_body(request);
-                                visit_.answering();
-                                return body;
-                              });
+      const auto read = [&] {
+        visit_.reading();
+        body_read = true;
+        auto body = read_body(request);
+        visit_.answering();
+        return body;
+      };
+      auto sender = sender_of(request, rules_->hops);
+      answer = sender ? rules_->pages.answer({.method = request.getMethod(),
+                                              .target = request.getURI(),
+                                              .sender = std::move(*sender),
+                                              .authorization = request.get("Authorization", ""),
+                                              .host = request.get("Host", ""),
+                                              .origin = request.get("Origin", ""),
+                                              .if_none_match = request.get("If-None-Match", "")},
+                                             read)
+                      : sender.error();
     } catch (const std::exception&) {
       answer = refusal(500, "internal error");
     }
@@ -142,22 +152,22 @@ class Responder final : public Poco::Net::HTTPRequestHandler {
   }
 
  private:
-  const CurrentPages::Pages pages_;
+  const CurrentRules::Current rules_;
   LiveEvents* const events_;
   ConnectionWatch::Visit& visit_;
 };
 
 class ResponderFactory final : public Poco::Net::HTTPRequestHandlerFactory {
  public:
-  ResponderFactory(const CurrentPages& pages, LiveEvents* events,
+  ResponderFactory(const CurrentRules& rules, LiveEvents* events,
                    std::shared_ptr<ConnectionWatch::Visit> visit)
-      : pages_(pages), events_(events), visit_(std::move(visit)) {}
+      : rules_(rules), events_(events), visit_(std::move(visit)) {}
   Poco::Net::HTTPRequestHandler* createRequestHandler(const HTTPServerRequest&) override {
-    return new Responder{pages_, events_, *visit_};
+    return new Responder{rules_, events_, *visit_};
   }
 
  private:
-  const CurrentPages& pages_;
+  const CurrentRules& rules_;
   LiveEvents* const events_;
   const std::shared_ptr<ConnectionWatch::Visit> visit_;
 };
@@ -166,13 +176,13 @@ using Params = Poco::Net::HTTPServerParams;
 
 class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
  public:
-  ConnectionFactory(const CurrentPages& pages, LiveEvents* events, ConnectionWatch& watch,
+  ConnectionFactory(const CurrentRules& rules, LiveEvents* events, ConnectionWatch& watch,
                     Params::Ptr params)
-      : pages_(pages), events_(events), watch_(watch), params_(std::move(params)) {}
+      : rules_(rules), events_(events), watch_(watch), params_(std::move(params)) {}
 
   Poco::Net::TCPServerConnection* createConnection(const Poco::Net::StreamSocket& socket) override {
     auto visit = std::make_shared<ConnectionWatch::Visit>(watch_, socket.impl()->sockfd());
-    return new Connection{socket, params_, new ResponderFactory{pages_, events_, visit}, visit};
+    return new Connection{socket, params_, new ResponderFactory{rules_, events_, visit}, visit};
   }
 
  private:
@@ -189,7 +199,7 @@ class ConnectionFactory final : public Poco::Net::TCPServerConnectionFactory {
     const std::shared_ptr<ConnectionWatch::Visit> visit_;
   };
 
-  const CurrentPages& pages_;
+  const CurrentRules& rules_;
   LiveEvents* const events_;
   ConnectionWatch& watch_;
   const Params::Ptr params_;
@@ -273,14 +283,14 @@ class SystemApi::Server {
         tls_(context_of(options.tls)),
         identity_(options.identity),
         handlers_(std::move(handlers)),
-        pages_(pages_of(options.allow, options.token)),
+        rules_(rules_of(options.allow, options.token, options.hops)),
         watch_(options.deadline, options.hurry),
         pool_(1, static_cast<int>(options.threads)) {
     // Another process may be quicker to accept who is waiting.
     socket_.setBlocking(false);
     const Params::Ptr params = params_of(options);
     dispatcher_ = new Poco::Net::TCPServerDispatcher(
-        new ConnectionFactory{pages_, options.events, watch_, params}, pool_, params);
+        new ConnectionFactory{rules_, options.events, watch_, params}, pool_, params);
     door_ = std::thread{[this] { keep_door(); }};
   }
 
@@ -302,14 +312,14 @@ class SystemApi::Server {
     wake();
   }
 
-  void change(CidrList allow, std::string token) {
-    pages_.replace(pages_of(std::move(allow), std::move(token)));
+  void change(CidrList allow, std::string token, TrustedHops hops) {
+    rules_.replace(rules_of(std::move(allow), std::move(token), std::move(hops)));
   }
 
  private:
-  CurrentPages::Pages pages_of(CidrList allow, std::string token) const {
-    return std::make_shared<const SystemPages>(identity_, std::move(allow), handlers_,
-                                               std::move(token));
+  CurrentRules::Current rules_of(CidrList allow, std::string token, TrustedHops hops) const {
+    return std::make_shared<const Rules>(
+        SystemPages(identity_, std::move(allow), handlers_, std::move(token)), std::move(hops));
   }
 
   void wake() const { ::eventfd_write(wake_, 1); }
@@ -359,7 +369,7 @@ class SystemApi::Server {
   const int wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   const Identity identity_;
   const Handlers handlers_;
-  CurrentPages pages_;
+  CurrentRules rules_;
   ConnectionWatch watch_;
   Poco::ThreadPool pool_;
   Poco::Net::TCPServerDispatcher* dispatcher_ = nullptr;  // counts its own references
@@ -375,8 +385,8 @@ SystemApi::SystemApi(const Options& options, Handlers handlers) {
 
 SystemApi::~SystemApi() = default;
 
-void SystemApi::change(CidrList allow, std::string token) {
-  server_->change(std::move(allow), std::move(token));
+void SystemApi::change(CidrList allow, std::string token, TrustedHops hops) {
+  server_->change(std::move(allow), std::move(token), std::move(hops));
 }
 
 void SystemApi::stop_accepting() { server_->stop_accepting(); }

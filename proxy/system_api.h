@@ -23,6 +23,7 @@
 #include <string>
 
 #include "common/endpoint.h"
+#include "common/io/admission.h"
 #include "proxy/system_pages.h"
 
 namespace weir {
@@ -41,6 +42,7 @@ class SystemApi {
     int socket = -1;                       // that listens there already, taken over; -1: none
     CidrList allow;                        // who may register
     std::string token{};                   // of the control API; empty: none
+    TrustedHops hops{};                    // who may ask for others
     Identity identity;
     LiveEvents* events = nullptr;  // whose Handlers::events says that there is room
     TlsServer* tls = nullptr;      // outlives this; null: plain HTTP
@@ -57,7 +59,7 @@ class SystemApi {
   SystemApi& operator=(const SystemApi&) = delete;
 
   // Other rules, from the next request on.
-  void change(CidrList allow, std::string token);
+  void change(CidrList allow, std::string token, TrustedHops hops = {});
 
   // Lets go of the socket. Connections that are there go on.
   void stop_accepting();

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "proxy/proxy_setup.h"
+
 namespace weir {
 
 SystemApis::SystemApis(SystemApi::Identity identity, Handlers handlers, LiveEvents& events,
@@ -23,6 +25,7 @@ std::unique_ptr<SystemApi> SystemApis::make(const std::string& option, const Con
                                                         .socket = socket,
                                                         .allow = config.networks("system.allow"),
                                                         .token = config.text("api.token"),
+                                                        .hops = trusted_hops_of(config),
                                                         .identity = identity_,
                                                         .events = &events_,
                                                         .tls = encrypted ? &tls_ : nullptr},
@@ -51,7 +54,9 @@ Reload::Commit SystemApis::prepare(const Config& before, const Config& after) {
       leaving_.push_back(std::move(old));
     }
     for (const auto& [option, api] : apis_)
-      if (api) api->change(after.networks("system.allow"), after.text("api.token"));
+      if (api)
+        api->change(after.networks("system.allow"), after.text("api.token"),
+                    trusted_hops_of(after));
     open_ = opener->keep();
   };
 }

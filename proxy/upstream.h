@@ -50,6 +50,7 @@ struct Upstream {
   EndpointTable endpoints;
   std::uint32_t weight = 1;  // share of new streams; 0 takes them only when nobody else can
   Knowledge knowledge = Knowledge::Configured;
+  bool introduced = false;                   // its TCP connections begin with a PROXY header
   std::shared_ptr<const UpstreamTls> tls{};  // null: none of its endpoints is over TLS
 
   // In the order to try them. Empty: it does not speak this protocol.

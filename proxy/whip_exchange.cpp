@@ -131,7 +131,7 @@ http::Parsed<void> WhipExchange::prepare(std::string body) {
   if (!key) return std::unexpected(key.error());
   auto forwarded = forward(
       request_,
-      {.node_id = context_.options.node_id, .mark = mark, .client = client_.socket().peer()});
+      {.node_id = context_.options.node_id, .mark = mark, .requester = Requester::of(client_)});
   if (!forwarded) return std::unexpected(forwarded.error());
   key_ = std::move(*key);
   needs_host_ = forwarded->needs_host;
@@ -178,6 +178,7 @@ Task<Result<http::Response>> WhipExchange::ask() {
 
 Task<Result<http::Response>> WhipExchange::ask_over(Protocol protocol) {
   Dialer dialer(context_.routing, context_.resolver, key_, protocol, context_.options.dial);
+  dialer.connect_for(ClientEnds::of(client_.socket()));
   if (named_) dialer.name_first(*named_);
   auto dialed = co_await dialer.next();
   if (!dialed) co_return std::unexpected(dialed.error());

@@ -36,7 +36,8 @@ Task<Result<Response>> ClientConnection::get(Request request, Deadline deadline)
 
 bool ClientConnection::reusable() const {
   const bool framed = body().framing().kind != BodyFraming::UntilClose;
-  return keep_alive_ && framed && body().ended() && unread().empty() && socket().is_open();
+  return reuse_ && keep_alive_ && framed && body().ended() && unread().empty() &&
+         socket().is_open();
 }
 
 }  // namespace weir::http

@@ -31,12 +31,15 @@ class ClientConnection final : public Connection {
 
   // The response was read whole and another request may follow.
   bool reusable() const;
+  // No other may, whatever the server says.
+  void keep_from_reuse() { reuse_ = false; }
 
  private:
   ResponseReader reader_;
   std::string method_;
   int interim_ = 0;
   bool keep_alive_ = false;
+  bool reuse_ = true;
 };
 
 }  // namespace weir::http

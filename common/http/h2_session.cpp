@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kReceivePiece = 16 * 1024;
 constexpr int kRoundsPerTurn = 16;
-constexpr std::chrono::seconds kLookAround{1};
+constexpr milliseconds kLookAround{1000};
 // A frame with its head fills a TLS record.
 constexpr std::size_t kMostData = 16384 - 9;
 
@@ -44,6 +44,7 @@ struct H2Session::Callbacks {
     append(self.staged_, ByteView(head, 9));
     append(self.staged_, stream.to_send().first(length));
     stream.sent(length);
+    stream.moved = self.loop_.now();
     return 0;
   }
 
@@ -67,10 +68,15 @@ struct H2Session::Callbacks {
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     H2Session& self = of(user);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    if (*self.alive_ >= 2 * kMostStreams) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (*self.alive_ >= 2 * kMostStreams) {
+      self.trifle();
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     const std::int32_t id = frame->hd.stream_id;
     H2Streams& streams = self;
-    self.streams_[id] = std::make_unique<H2Stream>(streams, id);
+    auto stream = std::make_unique<H2Stream>(streams, id);
+    stream->moved = self.loop_.now();
+    self.streams_[id] = std::move(stream);
     return 0;
   }
 
@@ -171,7 +177,7 @@ H2Session::H2Session(std::unique_ptr<Socket> client, std::shared_ptr<void> ticke
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   live_.set_idle(true);
   wire_.transport->watch(loop_, *this);
-  loop_.arm(*this, loop_.in(kLookAround));
+  look_around();
 }
 
 H2Session::~H2Session() {
@@ -236,9 +242,8 @@ void H2Session::requested(H2Stream& asked, std::int32_t id, bool has_body) {
     born_.push_back(id);
     return;
   }
-  // Before anybody serves it.
+  // Before anybody serves it. Of a body that comes all the same the stream dies when it is stalled.
   submit(id, {.status = begun.error().code == Errc::Limit ? 431 : 400});
-  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
 }
 
 void H2Session::went(std::int32_t id) {
@@ -374,14 +379,21 @@ void H2Session::expired() {
   const auto silent = loop_.now() - progress_;
   const bool stuck = wire_.transport->holds() || !staged_.empty();
   if (stuck && silent >= stall_) return end({Errc::Timeout, "client took nothing"});
+  // Those whose header block does not end, and whose answer waits for a window: a server that is there
+  // has a deadline of its own.
+  for (const auto& [id, stream] : streams_)
+    if (stream->transport == nullptr && loop_.now() - stream->moved >= stall_)
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
   if (streams_.empty() && silent >= kIdle)
     say_goodbye(NGHTTP2_NO_ERROR, {Errc::Closed, "nothing was asked for"});
   const Sessions* all = Sessions::current();
   if (all != nullptr && all->draining() && streams_.empty())
     say_goodbye(NGHTTP2_NO_ERROR, {Errc::Cancelled, "going away"});
   pump();
-  if (!armed()) loop_.arm(*this, loop_.in(kLookAround));
+  if (!armed()) look_around();
 }
+
+void H2Session::look_around() { loop_.arm(*this, loop_.in(std::min(kLookAround, stall_))); }
 
 void H2Session::say_goodbye(std::uint32_t code, Error why) {
   if (over_ || leaving_) return;

@@ -67,6 +67,7 @@ class H2Session final : private Watcher, private TurnEnd, private Timer, private
   bool dispatch();
   void serve_new();
   void trifle();
+  void look_around();
   // GOAWAY, then the end.
   void say_goodbye(std::uint32_t code, Error why);
   void end(Error why);

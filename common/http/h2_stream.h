@@ -75,7 +75,8 @@ class H2Stream {
   void cut();
 
   Watcher* watcher = nullptr;
-  H2Transport* transport = nullptr;  // null: nobody serves it any more
+  H2Transport* transport = nullptr;  // null: nobody serves it yet, or any more
+  Clock::time_point moved{};         // began, or was last sent something
 
  private:
   Result<bool> take_some(ByteView& bytes);

@@ -1,5 +1,6 @@
 #include "common/http/server_connection.h"
 
+#include "common/http/forwarded.h"
 #include "common/sessions.h"
 #include "common/stream_key.h"
 
@@ -20,10 +21,12 @@ std::string_view protocol_of(std::string_view extension) {
 }  // namespace
 
 ServerConnection::ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times,
-                                   const Limits& limits)
+                                   const Limits& limits, Admission* admission)
     : Connection(std::move(socket)),
       times_(times),
       reader_(limits),
+      admission_(admission),
+      sender_(this->socket().peer()),
       record_(Sessions::current() != nullptr ? Sessions::current()->witness() : nullptr,
               this->socket()),
       asked_(loop().now()) {
@@ -65,8 +68,22 @@ void ServerConnection::note(Request& request) {
   if (stream) session_->describe(protocol, stream->key());
 }
 
+Parsed<void> ServerConnection::learn_client(Request& request) {
+  const auto hops = admission_ != nullptr ? admission_->hops() : nullptr;
+  auto told = take_client(request.headers, sender_, hops.get());
+  if (!told) return refuse(400, told.error().code, told.error().text);
+  const Address client = told->value_or(sender_);
+  const bool other = client.host() != sender_.host();
+  if (other) place_ = admission_->admit_behind_hop(client);
+  if (other && !place_) return refuse(429, Errc::Limit, "too many requests of one address");
+  socket().set_peer(other ? client : sender_);
+  if (session_) session_->set_peer(socket().peer());
+  return {};
+}
+
 Task<Parsed<Request>> ServerConnection::read_request() {
   end_record();
+  place_.reset();
   if (!body().ended()) co_return refuse(0, Errc::Closed, "the last request's body was not read");
   Deadline deadline = loop().in(times_.head);
   // Whoever has just connected has not been answered yet: that is no idle connection.
@@ -79,7 +96,9 @@ Task<Parsed<Request>> ServerConnection::read_request() {
   }
   auto head = co_await read_head(reader_, deadline);
   if (head) begin_body(framing_of(*head));
+  auto known = head ? learn_client(*head) : Parsed<void>{};
   if (head) note(*head);
+  if (!known) co_return std::unexpected(known.error());
   const bool slow = !head && head.error().code == Errc::Timeout && !reader_.idle();
   if (slow) co_return refuse(408, Errc::Timeout, "the head did not come in time");
   co_return std::move(head);

@@ -10,6 +10,8 @@
 // and the loop's witness hears of each request when it is over.
 // While the node goes away each answer is the connection's last one.
 //
+// A connection of a trusted hop has the peer that each request is for, for as long as it is served.
+//
 // Threading and bounds: Connection's. Requests that are sent ahead wait in the kernel.
 #pragma once
 
@@ -17,6 +19,7 @@
 
 #include "common/http/connection.h"
 #include "common/http/request_record.h"
+#include "common/io/admission.h"
 #include "common/live_session.h"
 
 namespace weir::http {
@@ -29,14 +32,20 @@ struct ServerTimes {
 
 class ServerConnection final : public Connection {
  public:
+  // `admission` knows the hops, and outlives this; null: there are none.
   explicit ServerConnection(std::unique_ptr<Socket> socket, ServerTimes times = {},
-                            const Limits& limits = {});
+                            const Limits& limits = {}, Admission* admission = nullptr);
   ~ServerConnection();
 
   // The body, if any, is for the caller to read; unless it did, no further request is given. A
   // refusal with status 0 is the ordinary end of a connection, or of its peer: there is nothing to
   // answer.
   Task<Parsed<Request>> read_request();
+
+  // Who connected: the client, or the last hop before us.
+  const Address& sender() const { return sender_; }
+  // What counts the client among those of its address; null when the sender is the client.
+  std::shared_ptr<void> place() const { return place_; }
 
   // Null once it is in no list any more, or the socket has been taken.
   LiveSession* session() { return session_ ? &*session_ : nullptr; }
@@ -67,10 +76,14 @@ class ServerConnection final : public Connection {
 
  private:
   void note(Request& request);
+  Parsed<void> learn_client(Request& request);
   void end_record();
 
   ServerTimes times_;
   RequestReader reader_;
+  Admission* const admission_;
+  const Address sender_;
+  std::shared_ptr<void> place_;
   std::optional<LiveSession> session_;
   RequestRecord record_;
   Clock::time_point asked_;

@@ -1,10 +1,14 @@
 // common/io/admission.h
-// How many connections there may be, in all and from one address, and who may connect for others. A
-// connection holds its ticket for as long as it lives; one that gets none is closed at once.
+// How many connections there may be, in all and from one address, and who may connect or ask for
+// others. A connection holds its ticket for as long as it lives; one that gets none is closed at once.
+//
+// A trusted hop brings the requests of many: its connections count in all alone, and each request
+// against the address it is for.
 //
 // Threading: any. Bounds: one entry per address that is connected now.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +30,13 @@ struct Introductions {
   }
 };
 
+// HTTP proxies, that say whose their requests are: common/http/forwarded.h.
+struct TrustedHops {
+  CidrList from = {};           // empty: nobody is one
+  bool forwarded = true;        // they write Forwarded
+  bool x_forwarded_for = true;  // they write X-Forwarded-For
+};
+
 class Admission {
  public:
   // 0 means no limit.
@@ -43,21 +54,30 @@ class Admission {
     address_limit_ = per_address;
   }
 
+  // From here on.
+  void trust(TrustedHops hops) {
+    auto next = hops.from.empty() ? nullptr : std::make_shared<const TrustedHops>(std::move(hops));
+    const std::lock_guard lock(mutex_);
+    hops_.swap(next);
+    any_hops_ = hops_ != nullptr;
+  }
+  // Null when nobody is one.
+  std::shared_ptr<const TrustedHops> hops() const {
+    if (!any_hops_) return nullptr;
+    const std::lock_guard lock(mutex_);
+    return hops_;
+  }
+
   // Null when there is no room. REQUIRES: this outlives every ticket.
   std::shared_ptr<void> admit(const Address& peer) {
     std::string host = peer.host();
-    const std::lock_guard lock(mutex_);
-    auto& here = addresses_[host];
-    const bool full = (total_limit_ > 0 && total_ >= total_limit_) ||
-                      (address_limit_ > 0 && here >= address_limit_);
-    if (full) {
-      if (here == 0) addresses_.erase(host);
-      ++refused_;
-      return nullptr;
-    }
-    ++total_;
-    ++here;
-    return std::make_shared<Ticket>(*this, std::move(host));
+    const auto trusted = hops();
+    if (trusted && trusted->from.contains(host)) return enter("", true);
+    return enter(std::move(host), true);
+  }
+  // For as long as a trusted hop's connection serves this address.
+  std::shared_ptr<void> admit_behind_hop(const Address& client) {
+    return enter(client.host(), false);
   }
 
   std::size_t connections() const {
@@ -71,18 +91,36 @@ class Admission {
 
  private:
   struct Ticket {
-    Ticket(Admission& owner_, std::string host_) : owner(owner_), host(std::move(host_)) {}
-    ~Ticket() { owner.release(host); }
+    Ticket(Admission& owner_, std::string host_, bool connection_)
+        : owner(owner_), host(std::move(host_)), connection(connection_) {}
+    ~Ticket() { owner.leave(*this); }
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
     Admission& owner;
-    std::string host;
+    std::string host;  // empty: counts against nobody's limit
+    bool connection;   // counts in all
   };
 
-  void release(const std::string& host) {
+  std::shared_ptr<void> enter(std::string host, bool connection) {
     const std::lock_guard lock(mutex_);
-    --total_;
-    auto here = addresses_.find(host);
+    const auto here = addresses_.find(host);
+    const bool full =
+        (connection && total_limit_ > 0 && total_ >= total_limit_) ||
+        (address_limit_ > 0 && here != addresses_.end() && here->second >= address_limit_);
+    if (full) {
+      ++refused_;
+      return nullptr;
+    }
+    if (connection) ++total_;
+    if (!host.empty()) ++addresses_[host];
+    return std::make_shared<Ticket>(*this, std::move(host), connection);
+  }
+
+  void leave(const Ticket& ticket) {
+    const std::lock_guard lock(mutex_);
+    if (ticket.connection) --total_;
+    if (ticket.host.empty()) return;
+    auto here = addresses_.find(ticket.host);
     if (--here->second == 0) addresses_.erase(here);
   }
 
@@ -90,6 +128,8 @@ class Admission {
   std::size_t address_limit_;
   const Introductions introductions_;
   mutable std::mutex mutex_;
+  std::atomic<bool> any_hops_{false};
+  std::shared_ptr<const TrustedHops> hops_;
   std::map<std::string, std::size_t> addresses_;
   std::size_t total_ = 0;
   std::size_t refused_ = 0;

@@ -105,6 +105,7 @@ class Socket final : private Watcher {
   // From here on everything passes through `transport`, which watches the same descriptor.
   // REQUIRES: plain so far, and nobody waits.
   void wrap(std::unique_ptr<Transport> transport);
+  bool is_wrapped() const { return transport_ != nullptr; }
   // The transport may have something by now, whatever it said last.
   void try_again() { readable_ = writable_ = true; }
 

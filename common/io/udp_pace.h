@@ -26,9 +26,9 @@ class UdpPace final : private Watcher {
  public:
   static constexpr int kMaxEvents = 256;
   static constexpr double kCalm = 4'000;  // packets/s
-  static constexpr double kRamp = 8'000;
+  static constexpr double kRamp = 16'000;
   static constexpr double kFullBatch = 64;
-  static constexpr std::chrono::microseconds kMaxWindow{1000};
+  static constexpr std::chrono::microseconds kMaxWindow{2000};
   static constexpr std::chrono::microseconds kMinWindow{100};
   static constexpr milliseconds kPeriod{50};  // of measuring
 

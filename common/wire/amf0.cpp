@@ -286,6 +286,12 @@ void Value::set(std::string name, Value value) {
   properties.push_back({std::move(name), std::move(value)});
 }
 
+void Value::erase(std::string_view name) {
+  INVARIANT(is_object(), static_cast<int>(kind_));
+  std::erase_if(std::get<Properties>(storage_),
+                [name](const Property& property) { return property.name == name; });
+}
+
 bool operator==(const Value& a, const Value& b) {
   ByteBuffer a_bytes;
   ByteBuffer b_bytes;

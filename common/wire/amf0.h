@@ -99,6 +99,8 @@ class Value {
   const Value* find(std::string_view name) const;
   // Replaces the first property of that name, else adds one at the end. REQUIRES: is_object().
   void set(std::string name, Value value);
+  // All properties of that name. REQUIRES: is_object().
+  void erase(std::string_view name);
 
   // Equal as bytes on the wire: NaN equals itself, a String is no LongString.
   friend bool operator==(const Value& a, const Value& b);

@@ -1,8 +1,8 @@
 #include "proxy/connection_watch.h"
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <thread>
+#include <catch2/catch.hpp>
 
 namespace weir {
 namespace {

@@ -115,3 +115,18 @@ TEST_CASE("a request over HTTP has its hops in CDN-Loop and its id in X-Request-
   CHECK(next_hop(mark, "other", 5));
   CHECK(is_fresh(hop_mark_of(http::Headers{{"X-Request-Id", "no spaces"}}).id));
 }
+
+TEST_CASE("a connect object says whose it is as the node saw it, not as the client says",
+          "[hop_mark]") {
+  amf0::Value object = amf0::Value::object(
+      {{"app", "live"}, {"clientAddr", "6.6.6.6"}, {"tcUrl", "x"}, {"clientAddr", "7.7.7.7"}});
+  set_client_address(object, "203.0.113.7");
+  REQUIRE(object.properties().size() == 3);
+  CHECK(object.properties()[2].name == "clientAddr");
+  CHECK(object.find("clientAddr")->text() == "203.0.113.7");
+  set_client_address(object, "");
+  CHECK(object.find("clientAddr") == nullptr);
+  amf0::Value none;
+  set_client_address(none, "203.0.113.7");
+  CHECK_FALSE(none.is_object());
+}

@@ -22,6 +22,7 @@ class HttpOrigin {
 
   HttpOrigin(Loop& loop, Answer answer, Then then = Then::Next)
       : loop_(loop), answer_(std::move(answer)), then_(then), left(loop) {
+    admission_.trust({.from = *CidrList::parse("loopback")});
     listener_ = listen_on(loop, [this](std::unique_ptr<Socket> socket) {
       ++connections;
       loop_.spawn(serve(std::move(socket)));
@@ -40,7 +41,7 @@ class HttpOrigin {
       auto agreed = co_await accept_tls(*socket, *tls, loop_.in(std::chrono::seconds(5)));
       if (!agreed) co_return left.notify();
     }
-    http::ServerConnection peer(std::move(socket));
+    http::ServerConnection peer(std::move(socket), {}, {}, &admission_);
     while (true) {
       auto request = co_await peer.read_request();
       if (!request) break;
@@ -65,6 +66,7 @@ class HttpOrigin {
   }
 
   Loop& loop_;
+  Admission admission_{0, 0};  // believes what the relay says of its clients
   Answer answer_;
   Then then_;
   std::unique_ptr<Listener> listener_;

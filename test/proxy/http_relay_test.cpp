@@ -65,20 +65,49 @@ TEST_CASE("what is forwarded for others is added to, and a bad request id is rep
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {
     HttpOrigin origin(on, ok);
-    HttpRig rig(on, {{origin.port()}});
+    Admission admission(0, 0);
+    admission.trust({.from = *CidrList::parse("loopback")});
+    HttpRelayOptions options;
+    options.admission = &admission;
+    HttpRig rig(on, {{origin.port()}}, options);
     auto heard = co_await rig.talk(
         get("/live/a.ts",
-            "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nVia: 1.0 b\r\n"
+            "Forwarded: for=1.2.3.4\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: "
+            "https\r\nVia: 1.0 b\r\n"
             "CDN-Loop: other\r\nX-Request-Id: no spaces please\r\nConnection: close\r\n"));
     CHECK(has(heard, "200 OK"));
     REQUIRE(origin.requests.size() == 1);
     const http::Headers& seen = origin.requests[0].headers;
     CHECK(seen.find("X-Forwarded-For") == "1.2.3.4, 127.0.0.1");
     CHECK(seen.find("X-Forwarded-Proto") == "https");
+    CHECK(seen.find("Forwarded") == "for=1.2.3.4, for=127.0.0.1;proto=http");
     CHECK(seen.find_all("Via").size() == 2);
     CHECK(seen.has_token("CDN-Loop", "other"));
     CHECK(seen.has_token("CDN-Loop", "weir"));
     CHECK(seen.find("X-Request-Id")->size() == 16);
+    co_await test::end_all_others(on);
+  };
+  test::run(loop, body(loop));
+}
+
+TEST_CASE("what a client claims of hops before it is not believed and not passed on",
+          "[http_relay]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    HttpOrigin origin(on, ok);
+    HttpRig rig(on, {{origin.port()}});
+    auto heard = co_await rig.talk(
+        get("/live/a.ts",
+            "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=\"\r\n"
+            "X-Real-IP: 1.2.3.4\r\nX-Forwarded-Host: evil.org\r\nConnection: close\r\n"));
+    CHECK(has(heard, "200 OK"));
+    REQUIRE(origin.requests.size() == 1);
+    const http::Headers& seen = origin.requests[0].headers;
+    CHECK(seen.find("X-Forwarded-For") == "127.0.0.1");
+    CHECK(seen.find("X-Forwarded-Proto") == "http");
+    CHECK(seen.find("X-Forwarded-Host") == "a.org");
+    CHECK_FALSE(seen.has("Forwarded"));
+    CHECK_FALSE(seen.has("X-Real-IP"));
     co_await test::end_all_others(on);
   };
   test::run(loop, body(loop));

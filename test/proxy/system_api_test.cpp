@@ -321,7 +321,8 @@ TEST_CASE("two system APIs run in one process and end with clients inside",
   auto inside = connected(*one);
   send(inside, "GET /hea");
   one.reset();
-  CHECK(rest(inside).empty());
+  const std::string last = rest(inside);  // it may be told that this is no request
+  CHECK((last.empty() || last.starts_with("HTTP/1.1 400 ")));
   CHECK(ask(two, "GET", "/healthz").status == 200);
 }
 

@@ -42,6 +42,58 @@ http::Request get_root() { return {.method = "GET", .target = "/", .headers = {{
 
 }  // namespace
 
+TEST_CASE("a hop's connection has the peer that each of its requests is for",
+          "[http][connection]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    auto ends = test::socket_pair(on);
+    ends[0]->set_peer(*Address::parse("10.0.0.1", 4000));
+    Admission admission(0, 1);
+    admission.trust({.from = *CidrList::parse("10.0.0.0/8")});
+    http::ServerConnection server(std::move(ends[0]), {}, {}, &admission);
+    co_await say(*ends[1],
+                 "GET /a HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+                 "GET /b HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.2\r\n\r\n"
+                 "GET /c HTTP/1.1\r\nHost: x\r\n\r\n"
+                 "GET /d HTTP/1.1\r\nHost: x\r\nForwarded: for=_hidden\r\n\r\n"
+                 "GET /e HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.2\r\n\r\n");
+    std::vector<std::string> peers;
+    for (int requests = 0; requests < 4; ++requests) {
+      auto request = co_await server.read_request();
+      REQUIRE(request);
+      peers.push_back(server.socket().peer().text());
+      CHECK(server.sender().text() == "10.0.0.1:4000");
+      // It is counted while it is served.
+      const auto another = admission.admit_behind_hop(*Address::parse("192.0.2.1", 1));
+      CHECK((another == nullptr) == (requests == 0));
+    }
+    CHECK(peers ==
+          std::vector<std::string>{"192.0.2.1:0", "192.0.2.2:0", "10.0.0.1:4000", "10.0.0.1:4000"});
+    const auto other = admission.admit_behind_hop(*Address::parse("192.0.2.2", 1));
+    auto refused = co_await server.read_request();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().status == 429);
+  };
+  test::run(loop, body(loop));
+}
+
+TEST_CASE("a request whose hop says what nobody can read is refused", "[http][connection]") {
+  Loop loop;
+  auto body = [](Loop& on) -> Task<void> {
+    auto ends = test::socket_pair(on);
+    ends[0]->set_peer(*Address::parse("10.0.0.1", 4000));
+    Admission admission(0, 0);
+    admission.trust({.from = *CidrList::parse("10.0.0.0/8")});
+    http::ServerConnection server(std::move(ends[0]), {}, {}, &admission);
+    co_await say(*ends[1], "GET /a HTTP/1.1\r\nHost: x\r\nForwarded: for=\"x\r\n\r\n");
+    auto refused = co_await server.read_request();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().status == 400);
+    CHECK(server.socket().peer().text() == "10.0.0.1:4000");
+  };
+  test::run(loop, body(loop));
+}
+
 TEST_CASE("pipelined requests come one by one, each with its body", "[http][connection]") {
   Loop loop;
   auto body = [](Loop& on) -> Task<void> {

@@ -84,3 +84,27 @@ TEST_CASE("the books are right though many threads come and go", "[admission][th
                                              admission.admit(from("10.0.0.1"))};
   CHECK(std::ranges::find(tickets, nullptr) == tickets.end());
 }
+
+TEST_CASE("connections of a trusted hop count in all, its requests against their clients",
+          "[admission]") {
+  Admission admission(4, 1);
+  admission.trust({.from = *CidrList::parse("10.0.0.0/8")});
+  const auto first = admission.admit(from("10.0.0.1"));
+  const auto second = admission.admit(from("10.0.0.1"));
+  REQUIRE(second);
+  auto request = admission.admit_behind_hop(from("192.0.2.1"));
+  CHECK(request);
+  CHECK_FALSE(admission.admit_behind_hop(from("192.0.2.1")));
+  CHECK_FALSE(admission.admit(from("192.0.2.1")));
+  CHECK(admission.connections() == 2);
+  CHECK(admission.refused() == 2);
+  request.reset();
+  CHECK(admission.admit(from("192.0.2.1")));
+  const auto third = admission.admit(from("10.0.0.2"));
+  const auto fourth = admission.admit(from("10.0.0.2"));
+  CHECK(fourth);
+  CHECK_FALSE(admission.admit(from("10.0.0.2")));
+
+  admission.trust({});
+  CHECK_FALSE(admission.hops());
+}

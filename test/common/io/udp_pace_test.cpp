@@ -15,7 +15,8 @@ TEST_CASE("packets wait for company only where many come, and never for long", "
   CHECK(UdpPace::window_at(UdpPace::kCalm + 1) == UdpPace::kMinWindow);
   CHECK(UdpPace::window_at(UdpPace::kCalm + UdpPace::kRamp / 2) == UdpPace::kMaxWindow / 2);
   CHECK(UdpPace::window_at(UdpPace::kCalm + UdpPace::kRamp) == UdpPace::kMaxWindow);
-  CHECK(UdpPace::window_at(UdpPace::kFullBatch * 1000) == UdpPace::kMaxWindow);
+  CHECK(UdpPace::window_at(UdpPace::kFullBatch * 500) == UdpPace::kMaxWindow);
+  CHECK(UdpPace::window_at(20'000) == 2ms);
   // From there on for as long as a full batch takes.
   CHECK(UdpPace::window_at(UdpPace::kFullBatch * 4000) == 250us);
   CHECK(UdpPace::window_at(1e9) == UdpPace::kMinWindow);
