@@ -1,6 +1,7 @@
 """What becomes of sessions that were let in: they end with their permission, a publisher that is too fast is closed, and
 nothing that a client has shown is told by any log."""
 
+import http.client
 import os
 import re
 import socket
@@ -166,6 +167,29 @@ class AccessSessions(scene.SceneTest):
                 return sorted(line.split('"protocol":"')[1].split('"')[0] for line in file if '"denied"' in line)
 
         wait_until(lambda: ends() == ["rtmp", "rtsp", "srt", "webrtc"], ends, SECONDS)
+
+    def test_rules_are_for_the_client_behind_a_trusted_hop(self):
+        hop, stranger, refused, welcome = "127.0.0.9", "127.0.0.8", "192.0.2.5", "198.51.100.7"
+        for role in ("proxy", "edge"):
+            node = Weir(
+                self.scene,
+                role,
+                options={"forwarded.from": hop, "access.play.deny": "192.0.2.0/24", "edge.start_timeout": "1s"},
+            )
+            behind_hop = http.client.HTTPConnection("127.0.0.1", node.http, source_address=(hop, 0))
+            by_itself = http.client.HTTPConnection("127.0.0.1", node.http, source_address=(stranger, 0))
+            for path in ("/live/a.m3u8", "/live/a.flv"):
+                for connection, client, kept_out in (
+                    (behind_hop, refused, True),
+                    (behind_hop, welcome, False),
+                    (behind_hop, refused, True),
+                    (by_itself, refused, False),
+                ):
+                    connection.request("GET", path, headers={"X-Forwarded-For": client})
+                    response = connection.getresponse()
+                    response.read()
+                    self.assertEqual(kept_out, response.status == 403, (role, path, client, response.status))
+            self.assertEqual(4, node.metric("weir_access_refused_total", 'reason="address"'))
 
     def test_a_webrtc_publisher_that_is_too_fast_is_closed(self):
         webrtc = bare_webrtc.Origin(self.scene)
