@@ -50,6 +50,13 @@ Config load(const CommandLine& line) {
                        .role = line.role});
 }
 
+// What is wrong with it as far as that can be told without running: also what files hold.
+Config check(const CommandLine& line) {
+  Config config = load(line);
+  static_cast<void>(access_settings_of(config, config.text("node.id")));
+  return config;
+}
+
 std::optional<http::StaticFiles> open_files(const Config& config) {
   const std::string& root = config.text("http.root");
   if (root.empty()) return std::nullopt;
@@ -384,12 +391,12 @@ int main(int argc, char** argv) {
         std::fputs(default_config_text().c_str(), stdout);
         return 0;
       case CommandLine::Verb::PrintConfig: std::fputs(load(line).print().c_str(), stdout); return 0;
-      case CommandLine::Verb::CheckConfig: load(line); return 0;
+      case CommandLine::Verb::CheckConfig: check(line); return 0;
       case CommandLine::Verb::Demo: return run_demo(line);
       case CommandLine::Verb::Run: return run(line, {argv, argv + argc});
       case CommandLine::Verb::Top: return run_top(top_options(line));
       case CommandLine::Verb::Check:
-        std::fputs(report_of(load(line), ThisMachine::look()).text().c_str(), stdout);
+        std::fputs(report_of(check(line), ThisMachine::look()).text().c_str(), stdout);
         return 0;
     }
   } catch (const std::exception& mistake) {

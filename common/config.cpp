@@ -209,6 +209,10 @@ std::vector<Endpoint> Config::hosts(std::string_view key) const {
 
 CidrList Config::networks(std::string_view key) const { return CidrList::parse(text(key)).value(); }
 
+ConfigError Config::mistake(std::string_view key, std::string_view what) const {
+  return ConfigError(fmt::format("{}: {}", entry(key).label, what));
+}
+
 std::vector<std::string> Config::upstream_names() const {
   std::set<std::string> names;
   for (auto it = entries_.lower_bound(kUpstream); it != entries_.end(); ++it) {

@@ -69,6 +69,9 @@ class Config {
   std::vector<Endpoint> hosts(std::string_view key) const;  // port 0 where none is named
   CidrList networks(std::string_view key) const;
 
+  // To be thrown for a value that is of its kind and yet no good: with the place where it was set.
+  ConfigError mistake(std::string_view key, std::string_view what) const;
+
   std::vector<UpstreamConfig> upstreams() const;  // the enabled ones, by name
 
   // The keys whose values differ, those of upstreams in full, in order.

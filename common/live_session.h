@@ -40,6 +40,7 @@ struct SessionFacts {
   std::string request_id{};   // under which logs know it
   Clock::time_point asked{};  // when the client came; none: when the session is made
   bool connection = false;    // it carries requests, which are told of instead of it
+  std::int64_t expires = 0;   // when it ends, in seconds since 1970; 0: at no time that is known
 };
 
 class LiveSession {
@@ -75,6 +76,7 @@ class LiveSession {
   // Of connections that carry requests of many.
   void set_peer(const Address& peer) { facts_.peer = peer; }
   void set_upstream(std::string id) { facts_.upstream = std::move(id); }
+  void set_expiry(std::int64_t expires);
   // Of a connection: it serves its stream from here on. Others do from their beginning.
   void begin();
   // Its client gets media from here on; the first time counts.

@@ -43,9 +43,8 @@ constexpr Section kSections[] = {
     {"access.sign", "URLs that carry their own permission: ?expires=...&sig=..."},
     {"access.jwt", "Tokens: Authorization: Bearer, or an argument of the URL."},
     {"access.hook",
-     "HTTP callbacks as SRS makes them. Each takes URLs (http://), with spaces between them, that "
-     "are "
-     "asked one after the other: all must say yes."},
+     "HTTP callbacks as SRS makes them. Each takes URLs (http:// or https://), with spaces between "
+     "them, that are asked one after the other: all must say yes."},
     {"proxy_protocol", "Whose connections those of a load balancer are."},
     {"forwarded", "Whose requests those of an HTTP proxy are."},
     {"streams", "Bounds of what is remembered about streams."},
@@ -330,6 +329,9 @@ constexpr Option kOptions[] = {
      "How long a client that was let at a playlist or file needs to show nothing for others of "
      "that "
      "stream, as its address is known; 0 asks it to show its permission with each request."},
+    {"access.end_at_expiry", Kind::Boolean, "off", "",
+     "End a session when the signature or token that its client has shown expires. Off: it counts "
+     "when a session begins."},
     {"access.traverse", Kind::Boolean, "off", "",
      "Ask upstream, as the viewer itself would, before a viewer is served from what is here.", "",
      Roles::Edge},
@@ -372,6 +374,9 @@ constexpr Option kOptions[] = {
     {"access.hook.on_unpublish", Kind::Text, "", "", "Told when that has ended."},
     {"access.hook.on_play", Kind::Text, "", "", "Asked before somebody plays."},
     {"access.hook.on_stop", Kind::Text, "", "", "Told when that has ended."},
+    {"access.hook.tls_ca", Kind::Text, "", "",
+     "For URLs of https: the PEM file of the authorities that may vouch for them; empty: those of "
+     "this system. The certificate must be for the host in the URL."},
     {"access.hook.timeout", Kind::Duration, "2s", "10ms..1m", "For an answer."},
     {"access.hook.retries", Kind::Integer, "1", "0..10",
      "How often one that gives none is asked again."},

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <random>
 #include <utility>
@@ -20,6 +21,11 @@ constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
 constexpr std::size_t kIdSize = 8;
 
 thread_local Sessions* t_current = nullptr;
+
+std::int64_t unix_seconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
 
 void cut(std::string& text) {
   if (text.size() > LiveSession::kMaxText) text.resize(LiveSession::kMaxText);
@@ -77,6 +83,13 @@ void LiveSession::describe(std::string_view protocol, std::string stream) {
   if (directory_ != nullptr) directory_->leave_load(*this);
   facts_.stream = std::move(stream);
   if (directory_ != nullptr) directory_->enter_load(*this);
+}
+
+void LiveSession::set_expiry(std::int64_t expires) {
+  if (facts_.expires == expires) return;
+  if (directory_ != nullptr) directory_->expiring_.erase({facts_.expires, this});
+  facts_.expires = expires;
+  if (directory_ != nullptr && expires > 0) directory_->expiring_.insert({expires, this});
 }
 
 void LiveSession::begin() {
@@ -163,6 +176,7 @@ void Sessions::add(LiveSession& session) {
   (last_ != nullptr ? last_->next_ : first_) = &session;
   last_ = &session;
   by_id_[session.id_] = &session;
+  if (session.facts_.expires > 0) expiring_.insert({session.facts_.expires, &session});
   size_.store(by_id_.size(), std::memory_order_relaxed);
   enter_load(session);
 }
@@ -179,6 +193,7 @@ void Sessions::remove(LiveSession& session) {
   (session.previous_ != nullptr ? session.previous_->next_ : first_) = session.next_;
   (session.next_ != nullptr ? session.next_->previous_ : last_) = session.previous_;
   by_id_.erase(session.id_);
+  expiring_.erase({session.facts_.expires, &session});
   size_.store(by_id_.size(), std::memory_order_relaxed);
 }
 
@@ -216,7 +231,16 @@ void Sessions::forget_loads() {
   });
 }
 
+void Sessions::end_expired(std::int64_t now) {
+  while (!expiring_.empty() && expiring_.begin()->first <= now) {
+    LiveSession& session = *expiring_.begin()->second;
+    expiring_.erase(expiring_.begin());
+    session.end({Errc::Denied, "its permission has expired"});
+  }
+}
+
 void Sessions::expired() {
+  if (!expiring_.empty()) end_expired(unix_seconds());
   if (loop_.now() - loads_checked_ > kLoadMemory) forget_loads();
   const std::size_t turns = RateMeter::kPeriod / kTick;
   for (std::size_t left = (by_id_.size() + turns - 1) / turns; left > 0; --left) {

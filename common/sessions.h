@@ -1,5 +1,6 @@
 // common/sessions.h
-// Who is connected: the live sessions of one loop, to be listed and ended.
+// Who is connected: the live sessions of one loop, to be listed and ended. Those whose permission is
+// to end do so by themselves.
 //
 // Threading: everything belongs to the loop's thread but size(). Other threads ask through
 // SessionDirectory.
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -87,6 +89,9 @@ class Sessions final : private Timer {
   // False when there is no such session.
   bool end(const std::string& id, const Error& why);
 
+  // Ends those whose permission is over at `now`, in seconds since 1970. Each tick does.
+  void end_expired(std::int64_t now);
+
   // Ends what is idle, and whatever becomes so: this node is going away.
   void drain();
   bool draining() const { return draining_; }
@@ -111,6 +116,7 @@ class Sessions final : private Timer {
   LiveSession* last_ = nullptr;
   LiveSession* to_sample_ = nullptr;
   std::unordered_map<std::string_view, LiveSession*> by_id_;
+  std::set<std::pair<std::int64_t, LiveSession*>> expiring_;  // the next one first
   bool draining_ = false;
 };
 

@@ -84,7 +84,8 @@ class RtmpSession {
             .agent = std::string(request.property("flashVer")),
             .page_url = std::string(request.property("pageUrl")),
             .request_id = id_,
-            .asked = asked_};
+            .asked = asked_,
+            .expires = grant_.expires()};
   }
 
   Task<void> refuse(const rtmp::Request& request, Error why) {

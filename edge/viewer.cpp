@@ -40,7 +40,8 @@ Viewer::Viewer(Fanout& fanout, Format format, Arrival arrival, const LogView& vi
            .agent = std::move(arrival.agent),
            .page_url = std::move(arrival.page_url),
            .request_id = id_,
-           .asked = arrival.asked},
+           .asked = arrival.asked,
+           .expires = grant_.expires()},
           [this] { return Traffic{.received = received_, .sent = sent_}; },
           [this] {
             why_ = *session_.ended();

@@ -58,6 +58,7 @@ Task<void> HttpRelay::serve(std::unique_ptr<Socket> socket) {
       if (refused == Went::Closed) co_return;
       if (refused == Went::On) continue;
     }
+    if (client.session() != nullptr) client.session()->set_expiry(grant.expires());
     HttpExchange exchange(*this, client, std::move(*request));
     auto goes_on = co_await exchange.run();
     if (!goes_on) co_return;

@@ -307,7 +307,8 @@ class RtmpRelay {
             .agent = std::string(request_.property("flashVer")),
             .page_url = std::string(request_.property("pageUrl")),
             .request_id = id_,
-            .asked = asked_};
+            .asked = asked_,
+            .expires = grant_.expires()};
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last

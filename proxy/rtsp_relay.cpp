@@ -229,7 +229,8 @@ class RtspRelay : private Timer {
             .upstream = call_.upstream(),
             .agent = agent_,
             .request_id = id_,
-            .asked = asked_};
+            .asked = asked_,
+            .expires = grant_.expires()};
   }
 
   // When one side has ended so does the other: at once if it broke, else after a moment for last

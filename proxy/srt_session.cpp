@@ -120,7 +120,8 @@ SessionFacts SrtSession::facts() const {
           .peer = client_.address,
           .upstream = upstream_,
           .request_id = id_,
-          .asked = asked_at_};
+          .asked = asked_at_,
+          .expires = grant_.expires()};
 }
 
 // Tries origins until one answers; what it says to the CONCLUSION stands.

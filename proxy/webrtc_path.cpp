@@ -151,15 +151,31 @@ void WebrtcPath::list_client() {
                    .stream = session.stream,
                    .peer = client_,
                    .upstream = session.upstream,
-                   .request_id = session.id},
+                   .request_id = session.id,
+                   .expires = session.expires},
       [client = entry_->client] {
         return Traffic{.received = client->received, .sent = client->sent};
       },
-      [this] {
-        auto ended = context_.directory.end(entry_->session.id);
-        context_.buffers.loop().spawn(std::move(ended));
-        listed_.reset();
-      });
+      [this] { end_session(); });
+  if (session.publishes)
+    rate_ = std::make_unique<PublishRate>(
+        context_.buffers.loop(), [client = entry_->client] { return client->received.load(); },
+        [this](const Error& why) {
+          if (!listed_) return;
+          log::warn("a WebRTC publisher is closed", {{"id", entry_->session.id},
+                                                     {"peer", client_.text()},
+                                                     {"stream", entry_->session.stream},
+                                                     {"reason", name(why.code)},
+                                                     {"error", why.text}});
+          listed_->over(why.code);
+          end_session();
+        });
+}
+
+void WebrtcPath::end_session() {
+  auto ended = context_.directory.end(entry_->session.id);
+  context_.buffers.loop().spawn(std::move(ended));
+  listed_.reset();
 }
 
 void WebrtcPath::introduce() {

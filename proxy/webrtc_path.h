@@ -21,6 +21,7 @@
 #include "common/live_session.h"
 #include "common/metrics.h"
 #include "common/wire/stun.h"
+#include "proxy/access/publish_rate.h"
 #include "proxy/routing.h"
 #include "proxy/webrtc_directory.h"
 
@@ -91,6 +92,7 @@ class WebrtcPath : private UdpHandler {
   bool is_answer_to_us(ByteView packet) const;
   void relay(ByteView packet);
   void list_client();
+  void end_session();
   void try_next_address();
   void use_socket(int fd);
 
@@ -99,6 +101,7 @@ class WebrtcPath : private UdpHandler {
   std::shared_ptr<void> ticket_;
   const Address client_;
   std::optional<LiveSession> listed_;  // when no other path of the session was
+  std::unique_ptr<PublishRate> rate_;  // of a publisher, likewise
   RouteUse use_;
   std::unique_ptr<UdpSocket> origin_;
   std::size_t address_ = 0;  // of session.media

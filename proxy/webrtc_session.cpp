@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/access/url_signature.h"
 #include "common/endpoint.h"
 
 namespace weir {
@@ -37,6 +38,10 @@ Result<void> take(WebrtcSession& session, std::string_view line) {
     session.checks.push_back({std::string(username), std::string(password), std::string(line)});
   } else if (field == "publishes") {
     session.publishes = line == "yes";
+  } else if (field == "expires") {
+    const auto expires = parse_expiry(line);
+    if (!expires) return fail(Errc::Protocol, "an end that is no time");
+    session.expires = *expires;
   } else if (field == "media") {
     if (session.media.size() == WebrtcSession::kMaxMedia)
       return fail(Errc::Limit, "many addresses");
@@ -80,6 +85,7 @@ std::string encode(const WebrtcSession& session) {
   std::string text = fmt::format("{}\nid {}\nstream {}\nupstream {}\n", kVersion, session.id,
                                  session.stream, session.upstream);
   if (session.publishes) text += "publishes yes\n";
+  if (session.expires > 0) text += fmt::format("expires {}\n", session.expires);
   for (const auto& check : session.checks)
     text += fmt::format("check {} {}{}{}\n", check.username, check.password,
                         check.client_password.empty() ? "" : " ", check.client_password);

@@ -34,6 +34,7 @@ struct WebrtcSession {
   std::string stream;          // its key
   std::string upstream;        // id
   bool publishes = false;      // the client does
+  std::int64_t expires = 0;    // when it is to end, in seconds since 1970; 0: that is up to it
   std::vector<Check> checks;   // at least one
   std::vector<Address> media;  // of the origin, in the order to try them; at least one
 

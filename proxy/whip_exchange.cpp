@@ -269,6 +269,7 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
                         .stream = key_,
                         .upstream = upstream_->id,
                         .publishes = whip_.publishes.value_or(publishes_),
+                        .expires = grant_.expires(),
                         .checks = checks_of(ice->credentials, client_ice_),
                         .media = {}};
   std::optional<WebrtcSession> known;
@@ -276,6 +277,7 @@ Task<http::Parsed<std::string>> WhipExchange::take_answer(std::string sdp) {
   if (known) {
     session.stream = known->stream;  // a session's URL says nothing about it
     session.publishes = known->publishes;
+    session.expires = known->expires;
   }
   const Deadline deadline = context_.loop.in(context_.options.dial.connect_timeout);
   session.media = co_await media_addresses(context_.resolver, *upstream_, *ice, deadline);

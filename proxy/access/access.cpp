@@ -1,5 +1,8 @@
 #include "proxy/access/access.h"
 
+#include <openssl/sha.h>
+
+#include <algorithm>
 #include <chrono>
 
 namespace weir {
@@ -9,8 +12,8 @@ namespace {
 constexpr milliseconds kLookAround{500};
 constexpr const char* kRefusedHelp = "Clients refused by access rules, callbacks and limits.";
 
-thread_local Access* here_ = nullptr;
-thread_local Access* current_ = nullptr;
+thread_local Access* t_here = nullptr;
+thread_local Access* t_current = nullptr;
 
 std::int64_t wall_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -33,13 +36,22 @@ std::string credential_of(const AccessRequest& request) {
   return shown;
 }
 
+// What clients say may be long, and there may be many of them: so long keys are known by a digest.
+std::string bounded(std::string key) {
+  if (key.size() <= Access::kLongestKey) return key;
+  std::string digest(1 + SHA256_DIGEST_LENGTH, '#');
+  SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+         reinterpret_cast<unsigned char*>(digest.data() + 1));
+  return digest;
+}
+
 std::string upstream_key(const std::string& credential, const std::string& name) {
-  return "u\n" + name + "\n" + credential;
+  return bounded("u\n" + name + "\n" + credential);
 }
 std::string viewer_key(const AccessRequest& request, const std::string& credential,
                        const std::string& name) {
   const char* const kind = request.action == AccessAction::Publish ? "p\n" : "v\n";
-  return kind + request.peer.host() + "\n" + name + "\n" + credential;
+  return bounded(kind + request.peer.host() + "\n" + name + "\n" + credential);
 }
 
 }  // namespace
@@ -64,6 +76,7 @@ Grant& Grant::operator=(Grant&& other) noexcept {
   if (this != &other) {
     end();
     state_ = std::move(other.state_);
+    expires_ = other.expires_;
   }
   return *this;
 }
@@ -84,8 +97,8 @@ void Grant::end() {
   home.loop_.post([state = std::move(state)] { state->home->ended(*state); });
 }
 
-Access* Access::current() { return current_; }
-Access* Access::here() { return here_; }
+Access* Access::current() { return t_current; }
+Access* Access::here() { return t_here; }
 
 Access::Access(Loop& loop, SharedAccess& shared, Metrics& metrics)
     : loop_(loop),
@@ -102,17 +115,17 @@ Access::Access(Loop& loop, SharedAccess& shared, Metrics& metrics)
     refused_.push_back(
         &metrics.counter("weir_access_refused_total", kRefusedHelp, {{"reason", reason}}));
   }
-  here_ = this;
+  t_here = this;
 }
 
 Access::~Access() {
-  if (here_ == this) here_ = current_ = nullptr;
+  if (t_here == this) t_here = t_current = nullptr;
 }
 
 void Access::apply(Options options) {
   options_ = std::move(options);
-  current_ = options_->any() ? this : nullptr;
-  if (current_ != nullptr && !armed()) loop_.arm(*this, loop_.in(kLookAround));
+  t_current = options_->any() ? this : nullptr;
+  if (t_current != nullptr && !armed()) loop_.arm(*this, loop_.in(kLookAround));
 }
 
 void Access::expired() {
@@ -145,6 +158,7 @@ Task<Permit> Access::may(AccessRequest request) {
   const bool follows = options->hooks.any() || options->viewers_per_stream > 0;
   Grant grant;
   if (follows) grant = grant_for(request, options);
+  if (options->end_at_expiry) grant.expires_ = permission->expires.value_or(0);
   if (options->viewers_per_stream > 0 && request.action == AccessAction::Play) {
     grant.state_->seat = shared_.seats.take(request.key, options->viewers_per_stream);
     if (grant.state_->seat == nullptr)
@@ -223,43 +237,53 @@ void Access::ended(Grant::State& state) {
   notices_.add(std::move(messages), hooks);
 }
 
+// Whether the client was let at a file of one of these streams a little ago.
+bool Access::remembers(const AccessRequest& request) {
+  return std::ranges::any_of(request.names, [&](const std::string& name) {
+    return shared_.verdicts.allows(viewer_key(request, "", name), loop_.now());
+  });
+}
+
+// Whether callbacks and upstream, as far as they are asked, have said yes about one of them.
+bool Access::was_granted(const AccessRequest& request, const std::string& credential) {
+  const bool hooks = options_->hooks.any();
+  const bool upstream = asks_upstream(request, *options_);
+  return std::ranges::any_of(request.names, [&](const std::string& name) {
+    const bool viewing = !hooks || shared_.verdicts.allows(viewer_key(request, credential, name),
+                                                           loop_.now(), options_->remember);
+    return viewing &&
+           (!upstream || shared_.verdicts.allows(upstream_key(credential, name), loop_.now()));
+  });
+}
+
+// Its client needs to show nothing for a while. What callbacks follow is not made here.
+void Access::remember(const AccessRequest& request) {
+  if (options_->remember <= milliseconds(0)) return;
+  for (const std::string& name : request.names) {
+    const std::string key = viewer_key(request, "", name);
+    const bool known = shared_.verdicts.allows(key, loop_.now(), options_->remember);
+    if (!known && !options_->hooks.any())
+      shared_.verdicts.allow(key, nullptr, loop_.now() + options_->remember);
+  }
+}
+
 std::expected<Access::Look, AccessRefusal> Access::look(AccessRequest& request) {
-  const AccessOptions& options = *options_;
-  const auto now = loop_.now();
-  const auto remembered = [&] {
-    for (const std::string& name : request.names)
-      if (shared_.verdicts.allows(viewer_key(request, "", name), now)) return true;
-    return false;
-  };
-  auto permission = options.rules.judge(request, wall_seconds());
+  const AccessRules& rules = options_->rules;
+  auto permission = rules.judge(request, wall_seconds());
   if (!permission) {
-    if (permission.error().reason == AccessReason::NoToken && remembered()) return Look::Allowed;
+    const bool shows_nothing = permission.error().reason == AccessReason::NoToken;
+    if (shows_nothing && remembers(request)) return Look::Allowed;
     return refuse(std::move(permission.error()));
   }
   request.names = std::move(permission->names);
-  const bool hooks = options.hooks.any();
-  const bool upstream = asks_upstream(request, options);
-  const bool shows = options.rules.of(request.action).show != AccessRules::Show::Nothing;
-  if (!hooks && !upstream && !shows) return Look::Allowed;
+  const bool asks = options_->hooks.any() || asks_upstream(request, *options_);
+  const bool must_show = rules.of(request.action).show != AccessRules::Show::Nothing;
+  if (!asks && !must_show) return Look::Allowed;
   const std::string credential = credential_of(request);
-  if (!shows && credential.empty() && !is_playlist_path(request.target) && remembered())
-    return Look::Allowed;
-  const std::string* seen = nullptr;
-  for (const std::string& name : request.names) {
-    const bool viewing = !hooks || shared_.verdicts.allows(viewer_key(request, credential, name),
-                                                           now, options.remember);
-    const bool passed = !upstream || shared_.verdicts.allows(upstream_key(credential, name), now);
-    if (!viewing || !passed) continue;
-    seen = &name;
-    break;
-  }
-  if (seen == nullptr && (hooks || upstream)) return Look::Ask;
-  if (options.remember <= milliseconds(0)) return Look::Allowed;
-  for (const std::string& name : request.names) {
-    const std::string key = viewer_key(request, "", name);
-    if (shared_.verdicts.allows(key, now, options.remember)) continue;
-    if (!hooks) shared_.verdicts.allow(key, nullptr, now + options.remember);
-  }
+  const bool beside_playlist = credential.empty() && !is_playlist_path(request.target);
+  if (!must_show && beside_playlist && remembers(request)) return Look::Allowed;
+  if (asks && !was_granted(request, credential)) return Look::Ask;
+  remember(request);
   return Look::Allowed;
 }
 

@@ -14,7 +14,8 @@
 // may_fetch() asks, once however many of its requests wait.
 //
 // Threading: one for each loop, and that loop's; Access::current() finds the calling loop's. A grant
-// may end on any thread. Bounds: Verdicts, HookCaller and HookNotices have them.
+// may end on any thread. Bounds: those of Verdicts, whose keys are of kLongestKey at most, HookCaller
+// and HookNotices.
 #pragma once
 
 #include <functional>
@@ -40,6 +41,7 @@ class Access final : private Timer {
  public:
   // Asks upstream; nothing: it says yes. See access.traverse.
   using AskUpstream = std::function<Task<std::optional<AccessRefusal>>(AccessRequest)>;
+  static constexpr std::size_t kLongestKey = 128;
   enum class Look : std::uint8_t { Allowed, Ask };
 
   // The calling loop's, when anything is restricted.
@@ -72,6 +74,9 @@ class Access final : private Timer {
   using Options = std::shared_ptr<const AccessOptions>;
 
   std::unexpected<AccessRefusal> refuse(AccessRefusal why);
+  bool remembers(const AccessRequest& request);
+  bool was_granted(const AccessRequest& request, const std::string& credential);
+  void remember(const AccessRequest& request);
   bool asks_upstream(const AccessRequest& request, const AccessOptions& options) const;
   Task<std::optional<AccessRefusal>> ask_upstream(AccessRequest request, Options options);
   Task<std::optional<AccessRefusal>> ask_hooks(Options options, Grant& grant);

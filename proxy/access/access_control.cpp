@@ -58,6 +58,7 @@ AccessControl::AccessControl(LoopGroup& loops, AccessSettings settings, Metrics&
 AccessControl::~AccessControl() {
   watcher_.request_stop();
   watcher_.join();
+  shared_.verdicts.clear();  // they hold grants, which look for their home
   loops_.on_each([this](Loop& loop) { per_loop_[static_cast<std::size_t>(loop.index())].reset(); });
 }
 

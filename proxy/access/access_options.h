@@ -17,6 +17,7 @@ struct AccessOptions {
   bool traverse_allow_when_down = false;
   // How long a client that was let at a playlist needs to show nothing for the files beside it.
   milliseconds remember{30'000};
+  bool end_at_expiry = false;          // sessions end with what their client has shown
   std::size_t viewers_per_stream = 0;  // 0: no limit
   std::uint64_t publish_kbps = 0;      // 0: no limit
   milliseconds publish_patience{10'000};

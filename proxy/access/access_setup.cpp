@@ -21,9 +21,9 @@ Show show_of(const Config& config, const std::string& option) {
   const bool signature = show == Show::Signature || show == Show::Either;
   const bool token = show == Show::Token || show == Show::Either;
   if (signature && config.text("access.sign.secret").empty())
-    throw ConfigError(option + ": access.sign.secret is missing");
+    throw config.mistake(option, "needs access.sign.secret");
   if (token && config.text("access.jwt.keys").empty())
-    throw ConfigError(option + ": access.jwt.keys is missing");
+    throw config.mistake(option, "needs access.jwt.keys");
   return show;
 }
 
@@ -43,7 +43,7 @@ AccessRules rules_of(const Config& config) {
     const std::string& secret = config.text(option);
     if (secret.empty()) continue;
     if (secret.size() < kLeastSecret)
-      throw ConfigError(fmt::format("{}: at least {} bytes are wanted", option, kLeastSecret));
+      throw config.mistake(option, fmt::format("needs at least {} bytes", kLeastSecret));
     rules.secrets.push_back(secret);
   }
   rules.token = {.audience = config.text("access.jwt.audience"),
@@ -53,9 +53,23 @@ AccessRules rules_of(const Config& config) {
   const std::string& file = config.text("access.jwt.keys");
   if (file.empty()) return rules;
   auto keys = read_keys(file);
-  if (!keys) throw ConfigError("access.jwt.keys: " + keys.error().text);
+  if (!keys) throw config.mistake("access.jwt.keys", keys.error().text);
   rules.keys = std::move(*keys);
   return rules;
+}
+
+// The file is read here, also when no URL needs it yet.
+void trust_of(const Config& config, HookOptions& hooks) {
+  const std::string& file = config.text("access.hook.tls_ca");
+  std::vector<HookUrl*> over_tls;
+  for (auto& urls : hooks.urls)
+    for (HookUrl& url : urls)
+      if (url.endpoint.tls) over_tls.push_back(&url);
+  if (file.empty() && over_tls.empty()) return;
+  auto context = TlsContext::client(file);
+  if (!context) throw config.mistake("access.hook.tls_ca", context.error().text);
+  const auto trust = std::make_shared<const TlsContext>(std::move(*context));
+  for (HookUrl* url : over_tls) url->trust = trust;
 }
 
 HookOptions hooks_of(const Config& config, const std::string& node) {
@@ -63,9 +77,10 @@ HookOptions hooks_of(const Config& config, const std::string& node) {
   for (std::size_t i = 0; i < kHookEvents; ++i) {
     const std::string option = fmt::format("access.hook.{}", name(static_cast<HookEvent>(i)));
     auto urls = parse_hook_urls(config.text(option));
-    if (!urls) throw ConfigError(option + ": " + urls.error().text);
+    if (!urls) throw config.mistake(option, urls.error().text);
     hooks.urls[i] = std::move(*urls);
   }
+  trust_of(config, hooks);
   hooks.timeout = config.duration("access.hook.timeout");
   hooks.retries = static_cast<int>(config.integer("access.hook.retries"));
   hooks.allow_when_down = config.text("access.hook.when_down") == "allow";
@@ -85,6 +100,7 @@ AccessSettings access_settings_of(const Config& config, const std::string& node)
   options.traverse = config.boolean("access.traverse") && config.text("role") == "edge";
   options.traverse_ttl = config.duration("access.traverse_ttl");
   options.traverse_allow_when_down = config.text("access.traverse_when_down") == "allow";
+  options.end_at_expiry = config.boolean("access.end_at_expiry");
   options.remember = config.duration("access.remember");
   options.viewers_per_stream =
       static_cast<std::size_t>(config.integer("limits.viewers_per_stream"));

@@ -20,6 +20,7 @@ namespace {
 constexpr std::array<std::string_view, kHookEvents> kEvents = {
     "on_connect", "on_close", "on_publish", "on_unpublish", "on_play", "on_stop"};
 constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
 constexpr std::size_t kDepth = 8;
 
 // JSON is UTF-8, and what peers send need not be.
@@ -54,11 +55,14 @@ Result<HookUrl> parse_hook_url(std::string_view text) {
   const auto wrong = [text](const char* why) {
     return fail(Errc::Protocol, fmt::format("'{}' {}", text, why));
   };
-  if (!uri.scheme || !uri.authority || uri.fragment) return wrong("is not http://HOST:PORT/PATH");
-  if (!http::same_ignoring_case(*uri.scheme, "http"))
-    return wrong("is not http: TLS to callbacks is not offered");
-  auto endpoint = parse_endpoint(*uri.authority, "", kHttpPort);
+  if (!uri.scheme || !uri.authority || uri.fragment)
+    return wrong("is not http://HOST:PORT/PATH or https://");
+  const bool tls = http::same_ignoring_case(*uri.scheme, "https");
+  if (!tls && !http::same_ignoring_case(*uri.scheme, "http"))
+    return wrong("is neither http nor https");
+  auto endpoint = parse_endpoint(*uri.authority, "", tls ? kHttpsPort : kHttpPort);
   if (!endpoint) return std::unexpected(endpoint.error());
+  endpoint->tls = tls;
   const bool clean = std::ranges::none_of(text, [](unsigned char c) { return c <= 0x20; });
   if (!clean) return wrong("has a space in it");
   std::string target(uri.path.empty() ? "/" : uri.path);

@@ -13,12 +13,14 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/access/access_request.h"
 #include "common/endpoint.h"
 #include "common/io/timer.h"
+#include "common/io/tls.h"
 #include "common/rate_meter.h"
 
 namespace weir {
@@ -29,11 +31,10 @@ std::string_view name(HookEvent event);  // "on_connect"
 
 struct HookUrl {
   Endpoint endpoint;
-  std::string target;  // path and query
-
-  friend bool operator==(const HookUrl&, const HookUrl&) = default;
+  std::string target;                         // path and query
+  std::shared_ptr<const TlsContext> trust{};  // how an endpoint over TLS proves who it is
 };
-// http:// only. Errors: Protocol.
+// http:// or https://, which is still to be given its `trust`. Errors: Protocol.
 Result<HookUrl> parse_hook_url(std::string_view text);
 // Several, with spaces or commas between them.
 inline constexpr std::size_t kMaxHookUrls = 16;

@@ -42,9 +42,9 @@ Task<Result<bool>> HookCaller::post_now(HookUrl url, std::string body, Deadline 
   const bool stale =
       !head && (head.error().code == Errc::Closed || head.error().code == Errc::Reset);
   if (!head && stale) {
-    auto socket = co_await resolver_.connect(url.endpoint.host, url.endpoint.port, deadline);
-    if (!socket) co_return std::unexpected(socket.error());
-    connection = std::make_unique<http::ClientConnection>(std::move(*socket));
+    auto connected = co_await connect(url, deadline);
+    if (!connected) co_return std::unexpected(connected.error());
+    connection = std::move(*connected);
     head = co_await talk(*connection, url, std::move(body), deadline);
   }
   if (!head) co_return std::unexpected(head.error());
@@ -54,6 +54,18 @@ Task<Result<bool>> HookCaller::post_now(HookUrl url, std::string body, Deadline 
   pool_.put(url.endpoint, std::move(connection));
   if (status >= 500) co_return fail(Errc::Unavailable, fmt::format("HTTP status {}", status));
   co_return hook_allows(status, *text);
+}
+
+Task<Result<HttpUpstreamPool::Connection>> HookCaller::connect(HookUrl url, Deadline deadline) {
+  const Endpoint& to = url.endpoint;
+  auto socket = co_await resolver_.connect(to.host, to.port, deadline);
+  if (!socket) co_return std::unexpected(socket.error());
+  if (to.tls) {
+    if (url.trust == nullptr) co_return fail(Errc::Denied, "TLS with nobody to trust");
+    auto agreed = co_await connect_tls(**socket, *url.trust, to.host, deadline);
+    if (!agreed) co_return std::unexpected(agreed.error());
+  }
+  co_return std::make_unique<http::ClientConnection>(std::move(*socket));
 }
 
 Task<Result<http::Response>> HookCaller::talk(http::ClientConnection& connection, HookUrl url,

@@ -1,5 +1,6 @@
 // proxy/access/hook_caller.h
-// Puts questions and news to callbacks, over connections that stay open.
+// Puts questions and news to callbacks, over connections that stay open; over TLS to those whose
+// certificate is trusted and for their host.
 //
 // However many clients come at once, at most kAtOnce requests of a loop are under way; the others
 // wait their turn, within their own deadline.
@@ -30,6 +31,7 @@ class HookCaller {
 
  private:
   Task<Result<bool>> post_now(HookUrl url, std::string body, Deadline deadline);
+  Task<Result<HttpUpstreamPool::Connection>> connect(HookUrl url, Deadline deadline);
   Task<Result<http::Response>> talk(http::ClientConnection& connection, HookUrl url,
                                     std::string body, Deadline deadline);
 

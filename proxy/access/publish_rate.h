@@ -16,6 +16,23 @@
 
 namespace weir {
 
+// How long something has been faster than a limit, from looking at its count now and then.
+class TooFast {
+ public:
+  TooFast(std::uint64_t count, Clock::time_point now)
+      : counted_(count), counted_at_(now), within_at_(now) {}
+
+  // Since the last look no more than `most` kbit/s: not at all.
+  Clock::duration look(std::uint64_t count, Clock::time_point now, std::uint64_t most);
+  double kbps() const { return kbps_; }
+
+ private:
+  std::uint64_t counted_;
+  Clock::time_point counted_at_;
+  Clock::time_point within_at_;  // when it last was within the limit
+  double kbps_ = 0;
+};
+
 class PublishRate final : private Timer {
  public:
   using Count = std::function<std::uint64_t()>;  // bytes received so far
@@ -29,9 +46,7 @@ class PublishRate final : private Timer {
   Loop& loop_;
   Count count_;
   Exceeded exceeded_;
-  std::uint64_t counted_ = 0;
-  Clock::time_point counted_at_;
-  Clock::time_point within_at_;  // when it last was within the limit
+  TooFast rate_;
 };
 
 }  // namespace weir

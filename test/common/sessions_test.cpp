@@ -8,6 +8,7 @@
 #include "common/io/ask.h"
 #include "common/session_directory.h"
 #include "test/support/loop_fixture.h"
+#include "test/support/loopback.h"
 
 namespace weir {
 namespace {
@@ -122,6 +123,60 @@ TEST_CASE("an end may destroy its session", "[sessions]") {
   CHECK(sessions.end(id, {Errc::Denied, "kicked"}));
   CHECK(sessions.size() == 0);
   CHECK_FALSE(sessions.find(id));
+}
+
+TEST_CASE("a session ends when its permission does, and not before", "[sessions]") {
+  Loop loop;
+  Heard heard;
+  Sessions sessions(loop, std::make_unique<Witness>(heard));
+  Fake forever("v/a/forever");
+  Fake later("v/a/later");
+  later.live.set_expiry(101);
+  std::optional<LiveSession> soon;
+  SessionFacts brief = facts("v/a/soon");
+  brief.expires = 100;
+  soon.emplace(brief, [] { return Traffic{}; }, [&soon] { soon.reset(); });
+  sessions.end_expired(99);
+  CHECK(sessions.size() == 3);
+  sessions.end_expired(100);
+  CHECK_FALSE(soon);
+  CHECK(heard.ended == std::vector<std::string>{"v/a/soon denied"});
+  CHECK(later.ends == 0);
+  sessions.end_expired(101);
+  sessions.end_expired(102);
+  CHECK(later.ends == 1);
+  CHECK(later.live.ended()->code == Errc::Denied);
+  CHECK(forever.ends == 0);
+}
+
+TEST_CASE("of a connection the permission of its present request counts", "[sessions]") {
+  Loop loop;
+  Sessions sessions(loop);
+  Fake one("v/a/s");
+  one.live.set_expiry(100);
+  one.live.set_expiry(200);
+  sessions.end_expired(199);
+  CHECK(one.ends == 0);
+  one.live.set_expiry(0);
+  sessions.end_expired(200);
+  CHECK(one.ends == 0);
+  auto brief = std::make_unique<Fake>("v/a/s");
+  brief->live.set_expiry(300);
+  brief.reset();
+  sessions.end_expired(300);
+  CHECK(one.ends == 0);
+}
+
+TEST_CASE("a tick looks whose permission is over", "[sessions]") {
+  Loop loop;
+  Sessions sessions(loop);
+  Fake over("v/a/s");
+  over.live.set_expiry(1);
+  auto body = [](Loop& on, Fake& fake) -> Task<void> {
+    const bool ended = co_await test::comes_true(on, [&fake] { return fake.ends == 1; });
+    CHECK(ended);
+  };
+  test::run(loop, body(loop, over));
 }
 
 TEST_CASE("a drain ends what is idle", "[sessions]") {

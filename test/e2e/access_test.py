@@ -1,68 +1,44 @@
 """Who may publish and play: addresses, signed URLs, tokens, callbacks, limits, and an edge that asks upstream."""
 
-import base64
-import hashlib
-import hmac
 import json
 import os
-import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene, srt
+from support.certificates import Certificates
 from support.crowd import Crowd, FlvViewer, RtmpViewer
 from support.node import Weir, request
 from support.origin import Origin
+from support.permits import KEY, SECRET, base64url, key_set, signed, token
 from support.scene import SLOWNESS, free_port, wait_until
 from support.scripted_origin import ScriptedOrigin
 from support.session import Session
 
-SECRET = "the operator's own secret"
-KEY = b"0123456789abcdef0123456789abcdef"
 SECONDS = 15 * SLOWNESS
 RTSP_SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "rtsp_server.py")
 FLV = {"edge": 200, "proxy": 404}  # what who is let in gets: the origin itself has no FLV over HTTP
 
 
-def signed(name, action="play", seconds=600, secret=SECRET):
-    """The arguments of a URL that is signed for a stream."""
-    expires = int(time.time()) + seconds
-    text = f"{action} {name}?expires={expires}"
-    digest = subprocess.run(
-        ["openssl", "dgst", "-sha256", "-hmac", secret], input=text.encode(), capture_output=True, check=True
-    )
-    return f"expires={expires}&sig={digest.stdout.decode().split('= ')[1].strip()}"
-
-
-def base64url(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def token(key=KEY, kid="a", **claims):
-    """A JSON Web Token of an issuer who has the secret."""
-    head = {"alg": "HS256", "kid": kid}
-    body = {"exp": int(time.time()) + 600, **claims}
-    text = ".".join(base64url(json.dumps(part).encode()) for part in (head, body))
-    return f"{text}.{base64url(hmac.new(key, text.encode(), hashlib.sha256).digest())}"
-
-
 class HookServer(ScriptedOrigin):
     """Remembers what it is told; says no to clients whose `param` has no=..."""
 
-    def __init__(self, scene):
+    def __init__(self, scene, certificate=None):
         self.events = []
-        super().__init__(scene, self._hear)
+        self.connections = set()
+        self.scheme = "http" if certificate is None else "https"
+        super().__init__(scene, self._hear, certificate)
 
     def _hear(self, handler):
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         self.events.append(body)
+        self.connections.add(handler.client_address)
         code = 1 if "no=" in body.get("param", "") else 0
         handler.give(json.dumps({"code": code}).encode(), Content_Type="application/json")
 
     def options(self):
         names = ("on_connect", "on_close", "on_publish", "on_unpublish", "on_play", "on_stop")
-        return {f"access.hook.{name}": f"http://127.0.0.1:{self.http}/api/v1/{name}" for name in names}
+        return {f"access.hook.{name}": f"{self.scheme}://127.0.0.1:{self.http}/api/v1/{name}" for name in names}
 
     def actions(self, **of):
         return [e["action"] for e in list(self.events) if all(e.get(k) == v for k, v in of.items())]
@@ -167,8 +143,7 @@ class AccessTest(scene.SceneTest):
 
         def write(**secrets):
             with open(keys + ".new", "w") as file:
-                jwks = [{"kty": "oct", "kid": kid, "k": base64url(key)} for kid, key in secrets.items()]
-                json.dump({"keys": jwks}, file)
+                file.write(key_set(**secrets))
             os.replace(keys + ".new", keys)
 
         write(a=KEY)
@@ -247,6 +222,28 @@ class AccessTest(scene.SceneTest):
                 self.assertTrue(any(e["send_bytes"] > 10_000 for e in closed), closed)
                 self.stays_secret(node, "secret-of-mine")
                 self.assertEqual(2, node.metric("weir_access_refused_total", 'reason="hook"'))
+
+    def test_callbacks_over_tls_are_asked_when_they_can_prove_who_they_are(self):
+        papers = Certificates(self.scene)
+        hooks = HookServer(self.scene, papers.server)
+        options = {"edge.start_timeout": "1s", **hooks.options()}
+        node = Weir(self.scene, "edge", "trusts", options={**options, "access.hook.tls_ca": papers.ca})
+        publisher = self.publishes(node, "cam?token=x")
+        wait_until(lambda: self.curl(node, "/live/cam.flv") == 200, "it plays", SECONDS)
+        self.assertEqual(403, self.curl(node, "/live/cam.flv?no=1"))
+        self.assertEqual(1, len(hooks.actions(action="on_publish", param="?token=x")))
+        asked = len(hooks.connections)
+        for _ in range(8):
+            self.assertEqual(403, self.curl(node, "/live/cam.flv?no=1"))
+        self.assertLessEqual(len(hooks.connections), asked + 2, "connections are used again")
+        publisher.stop()
+        wait_until(lambda: hooks.actions(action="on_unpublish"), hooks.actions, SECONDS)
+        heard = len(hooks.events)
+        stranger = Weir(self.scene, "edge", "doubts", options=options)
+        self.assertEqual(503, self.curl(stranger, "/live/cam.flv"))
+        self.assertEqual(1, stranger.metric("weir_access_refused_total", 'reason="hook_down"'))
+        self.assertIn("certificate verify failed", stranger.log())
+        self.assertEqual([], [e for e in hooks.events[heard:] if e["server_id"] == "doubts"])
 
     def test_without_its_callback_a_node_refuses_and_with_when_down_it_allows(self):
         options = {"access.hook.on_play": f"http://127.0.0.1:{free_port()}/", "edge.start_timeout": "1s"}

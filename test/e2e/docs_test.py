@@ -13,8 +13,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from support import media, scene
+from support.certificates import Certificates
 from support.node import BINARY, Weir
 from support.origin import Origin
+from support.permits import KEY, key_set
 from support.redis import Redis
 from support.scene import REPOSITORY, free_port, wait_until
 
@@ -86,6 +88,24 @@ class Docs(scene.SceneTest):
         )
         self.assertEqual(0, done.returncode, done.stderr)
 
+    def with_files(self, text):
+        """The same configuration, with the files of keys that it names."""
+        for option, name in re.findall(r"^(keys|tls_ca) = (/etc/weir/\S+)$", text, re.M):
+            path = self.scene.path(os.path.basename(name))
+            if option == "keys":
+                with open(path, "w") as file:
+                    file.write(key_set(a=KEY))
+            else:
+                path = Certificates(self.scene).ca
+            text = text.replace(name, path)
+        return text
+
+    def run_pipe(self, where, line):
+        """What it prints at its end stands in the same document."""
+        printed = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=10).stdout
+        with open(os.path.join(REPOSITORY, where.rpartition(":")[0])) as file:
+            self.assertIn(printed.split()[-1], file.read(), line)
+
     def cluster(self):
         self.origin = Origin(self.scene)
         self.api = free_port()
@@ -136,7 +156,7 @@ class Docs(scene.SceneTest):
             with self.subTest(where):
                 path = os.path.join(self.scene.directory, "weir.conf")
                 with open(path, "w") as file:
-                    file.write(text)
+                    file.write(self.with_files(text))
                 status, said = self.scene.run("check", [BINARY, f"--config={path}", "--check-config"], 10)
                 self.assertEqual(0, status, said)
                 seen += 1
@@ -162,6 +182,8 @@ class Docs(scene.SceneTest):
                         self.check_weir(words)
                     elif program == "curl":
                         last.append((where, line, words)) if "drain" in line else self.run_curl(where, line, words)
+                    elif program == "printf":
+                        self.run_pipe(where, line)
                     elif program == "ffmpeg":
                         self.assertIn("rtmp://", line)  # media.publish() above is this command
                     else:

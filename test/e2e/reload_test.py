@@ -114,7 +114,7 @@ class ReloadTest(scene.SceneTest):
                 node.write(access__play__require="signature")
                 status, answer = node.ask_reload()
                 self.assertEqual(400, status)
-                self.assertIn("access.play.require: access.sign.secret is missing", answer["error"])
+                self.assertIn("access.play.require: needs access.sign.secret", answer["error"])
                 node.write(access__play__require=None, access__play__deny="loopback")
                 status, answer = node.ask_reload()
                 self.assertEqual((200, ["access.play.deny"]), (status, answer["changed"]))

@@ -217,6 +217,18 @@ class Check(WithWeir):
             status, output, errors = self.weir(*words, f"--config={self.file}")
             self.assertEqual((1, ""), (status, output))
             self.assertRegex(errors, r"^weir: .*weir\.conf:3: listen\.http: ")
+        for section, line, words in (
+            ("access.sign", "secret = too short", "secret: needs at least 16 bytes"),
+            ("access.jwt", "keys = /nowhere/keys.json", "keys: /nowhere/keys.json: No such file or directory"),
+            ("access.play", "require = signature", "require: needs access.sign.secret"),
+            ("access.hook", "on_play = www.example/hook", "on_play: 'www.example/hook' is not http://"),
+            ("access.hook", "tls_ca = /nowhere/ca.pem", "tls_ca: "),
+        ):
+            self.write(f"[{section}]\n{line}\n")
+            for verb in ("check", "--check-config"):
+                status, output, errors = self.weir(verb, f"--config={self.file}")
+                self.assertEqual((1, ""), (status, output))
+                self.assertIn(f"weir.conf:2: {section}.{words}", errors)
         self.write("[listen]\nrtmp = 1935\n")
         self.assertEqual((0, "", ""), self.weir("--check-config", f"--config={self.file}"))
 

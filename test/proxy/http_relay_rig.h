@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/http/client_connection.h"
+#include "common/io/tls.h"
 #include "proxy/http_relay.h"
 #include "test/support/loopback.h"
 
@@ -29,12 +30,17 @@ class HttpOrigin {
   }
   std::uint16_t port() const { return listener_->port(); }
 
+  std::optional<TlsContext> tls;  // what connections begin with
   int connections = 0;
   std::vector<http::Request> requests;
   std::vector<std::string> bodies;
 
  private:
   Task<void> serve(std::unique_ptr<Socket> socket) {
+    if (tls) {
+      auto agreed = co_await accept_tls(*socket, *tls, loop_.in(std::chrono::seconds(5)));
+      if (!agreed) co_return left.notify();
+    }
     http::ServerConnection peer(std::move(socket), {}, {}, &admission_);
     while (true) {
       auto request = co_await peer.read_request();

@@ -30,11 +30,14 @@ TEST_CASE("a session survives being written and read", "[webrtc]") {
   CHECK(read->stream == session.stream);
   CHECK(read->upstream == session.upstream);
   CHECK(read->publishes);
+  CHECK(read->expires == 0);
   CHECK(read->checks == session.checks);
   REQUIRE(read->media.size() == 2);
   for (std::size_t i = 0; i < 2; ++i) CHECK(same_address(read->media[i], session.media[i]));
   session.publishes = false;
+  session.expires = 1'767'225'600;
   CHECK_FALSE(decode_webrtc_session(encode(session))->publishes);
+  CHECK(decode_webrtc_session(encode(session))->expires == 1'767'225'600);
 }
 
 TEST_CASE("records that are broken, foreign or too long are refused", "[webrtc]") {
@@ -44,6 +47,7 @@ TEST_CASE("records that are broken, foreign or too long are refused", "[webrtc]"
         good + "media nonsense\n", good + "check\n", std::string(70'000, 'x')})
     CHECK_FALSE(decode_webrtc_session(bad));
   CHECK(decode_webrtc_session(good + "later field\n"));
+  CHECK_FALSE(decode_webrtc_session(good + "expires soon\n"));
   std::string full = good;
   for (std::size_t i = 1; i < WebrtcSession::kMaxChecks; ++i) full += "check a:b p\n";
   CHECK(decode_webrtc_session(full));

@@ -1,13 +1,15 @@
 """An HTTP origin that a test scripts: it counts what it is asked, and holds answers back until told."""
 
 import http.server
+import ssl
 import threading
 
 
 class ScriptedOrigin:
-    """`answer(request)` is called for each request, on a thread of its own; `request` is the handler."""
+    """`answer(request)` is called for each request, on a thread of its own; `request` is the handler. With the files
+    of a `certificate` and its key it speaks TLS."""
 
-    def __init__(self, scene, answer):
+    def __init__(self, scene, answer, certificate=None):
         self.asked = []
         origin = self
 
@@ -51,6 +53,10 @@ class ScriptedOrigin:
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.http = self.server.server_address[1]
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         scene.at_end(self.server.server_close)
         scene.at_end(self.server.shutdown)

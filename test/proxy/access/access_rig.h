@@ -21,6 +21,8 @@ class AccessRig {
           return answer(request);
         }) {}
 
+  ~AccessRig() { shared.verdicts.clear(); }  // which hold grants
+
   // Every event goes to the scripted server, under its own name.
   void apply(AccessOptions options, bool with_hooks = true) {
     for (std::size_t i = 0; with_hooks && i < kHookEvents; ++i)

@@ -182,6 +182,43 @@ Task<void> ends_that_nobody_hears_are_bounded(Loop& loop) {
   co_await end_all_others(loop);
 }
 
+Task<void> ends_are_told_for_so_long(Loop& loop) {
+  AccessRig rig(loop);
+  AccessOptions options;
+  options.hooks.keep = milliseconds(0);
+  rig.apply(options);
+  rig.answer = [](const http::Request& request) {
+    const bool ends = request.target == "/on_stop";
+    return http::simple_response(ends ? 503 : 200, "text/plain", "0");
+  };
+  {
+    auto permit = co_await rig.access.may(AccessRig::play("srt"));
+    CHECK(permit);
+  }
+  auto& dropped = rig.metrics.counter("weir_hook_notices_dropped_total",
+                                      "Clients whose end no callback could be told.");
+  const bool given_up = co_await comes_true(loop, [&] { return dropped.Value() == 1; });
+  CHECK(given_up);
+  CHECK(rig.events() == Events{"on_play", "on_stop"});
+  co_await end_all_others(loop);
+}
+
+Task<void> long_credentials_are_told_apart(Loop& loop) {
+  AccessRig rig(loop);
+  rig.apply({});
+  for (const std::size_t size : {Access::kLongestKey / 2, Access::kLongestKey, std::size_t{8000}}) {
+    const std::string token = "token=" + std::string(size, 'x');
+    std::vector<std::string> said;
+    for (const char* last : {"a", "a", "b"}) {
+      const AccessRequest request = AccessRig::play("http", token + last);
+      std::string one = co_await fetch(rig, request);
+      said.push_back(std::move(one));
+    }
+    CHECK(said == std::vector<std::string>{"asked", "known", "asked"});
+  }
+  co_await end_all_others(loop);
+}
+
 Task<void> seats_are_limited(Loop& loop) {
   AccessRig rig(loop);
   AccessOptions options;
@@ -304,6 +341,27 @@ Task<void> what_was_shown_once_holds_for_a_while_at_that_address(Loop& loop) {
   co_await end_all_others(loop);
 }
 
+Task<void> a_grant_knows_its_end_where_that_counts(Loop& loop) {
+  AccessRig rig(loop);
+  AccessOptions options;
+  options.rules.play.show = AccessRules::Show::Signature;
+  options.rules.secrets = {"a secret of ours"};
+  const std::string query =
+      "expires=99999999999&sig=" +
+      url_signature(options.rules.secrets[0], AccessAction::Play, "/live/cam", 99999999999);
+  for (const bool counts : {false, true}) {
+    options.end_at_expiry = counts;
+    rig.apply(options, false);
+    auto permit = co_await rig.access.may(AccessRig::play("rtmp", query));
+    REQUIRE(permit);
+    const Grant kept = std::move(*permit);
+    CHECK(kept.expires() == (counts ? 99999999999 : 0));
+    Grant assigned;
+    CHECK(assigned.expires() == 0);
+  }
+  co_await end_all_others(loop);
+}
+
 Task<std::optional<AccessRefusal>> say(std::optional<AccessRefusal> what, int& asked, Loop& loop) {
   ++asked;
   for (int i = 0; i < 5; ++i) co_await Turn{loop};
@@ -391,6 +449,14 @@ TEST_CASE("ends that cannot be told wait in a bounded queue", "[access]") {
   on_a_loop(ends_that_nobody_hears_are_bounded);
 }
 
+TEST_CASE("the end of a session is told for so long and then given up", "[access]") {
+  on_a_loop(ends_are_told_for_so_long);
+}
+
+TEST_CASE("what two clients show is told apart, however long it is", "[access]") {
+  on_a_loop(long_credentials_are_told_apart);
+}
+
 TEST_CASE("a stream has as many viewers as it may and no more", "[access]") {
   on_a_loop(seats_are_limited);
 }
@@ -401,6 +467,10 @@ TEST_CASE("a player of playlists is asked about once and not for each file", "[a
 
 TEST_CASE("segments need no signature for a while after their playlist had one", "[access]") {
   on_a_loop(what_was_shown_once_holds_for_a_while_at_that_address);
+}
+
+TEST_CASE("a grant says when it ends if sessions are to end with it", "[access]") {
+  on_a_loop(a_grant_knows_its_end_where_that_counts);
 }
 
 TEST_CASE("upstream is asked once for the same stream and arguments", "[access]") {

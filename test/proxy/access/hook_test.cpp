@@ -60,15 +60,18 @@ TEST_CASE("only 0 and an object whose code is 0 say yes", "[access]") {
   for (const int status : {204, 302, 403, 404, 500}) CHECK_FALSE(hook_allows(status, "0"));
 }
 
-TEST_CASE("URLs of callbacks are http and have a host", "[access]") {
+TEST_CASE("URLs of callbacks are http or https and have a host", "[access]") {
   const auto url = parse_hook_url("http://hook.example:8085/api/v1/streams?a=b");
   REQUIRE(url);
   CHECK(url->endpoint == Endpoint{"hook.example", 8085});
   CHECK(url->target == "/api/v1/streams?a=b");
   CHECK(parse_hook_url("http://[::1]")->endpoint == Endpoint{"::1", 80});
   CHECK(parse_hook_url("http://h")->target == "/");
+  CHECK(parse_hook_url("HTTPS://h")->endpoint == Endpoint{"h", 443, true});
+  CHECK(parse_hook_url("https://h:8443/x")->endpoint == Endpoint{"h", 8443, true});
+  CHECK_FALSE(parse_hook_url("http://h")->endpoint.tls);
   for (const char* bad :
-       {"", "h/x", "https://h/", "http:///x", "ftp://h/", "http://h/#x", "http://h:0/"})
+       {"", "h/x", "https:///x", "http:///x", "ftp://h/", "http://h/#x", "http://h:0/"})
     CHECK_FALSE(parse_hook_url(bad));
   CHECK(parse_hook_urls(" http://a/1, http://b/2 ")->size() == 2);
   CHECK(parse_hook_urls("")->empty());
