@@ -118,7 +118,7 @@ class FilesTest(unittest.TestCase):
             with open(unit) as file:
                 text = file.read()
             self.assertNotIn("@UNIT", text)
-            for wanted in ("Type=notify", "WatchdogSec=", "LimitNOFILE=1048576", "StateDirectory=weir", "LogsDirectory=weir"):
+            for wanted in ("Type=notify", "WatchdogSec=", "LimitNOFILE=1048576", "LogsDirectory=weir"):
                 self.assertIn(wanted, text)
 
 
