@@ -212,8 +212,9 @@ class DebTest(HostTest):
         # Longer than its watchdog waits.
         self.assertEqual(restarts, host.property("weir", "NRestarts"))
         self.assertEqual("running", host.property("weir", "SubState"))
+        self.assertNotIn("reception only permitted", host.inside("journalctl", "--no-pager"))
         publisher.stop()
-        self.assertEqual(0, player.process.wait(20))
+        player.process.stop()
         gone = ["sh", "-c", f"! kill -0 {old} 2>/dev/null && echo gone || true"]
         wait_until(lambda: host.inside(*gone), "the old process has ended", 20, 0.2)
         self.comes_back_after("KILL", "signal")
