@@ -63,7 +63,12 @@ void Systemd::reloading() {
   send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.count()));
 }
 
-void Systemd::main_is(int pid) { send(fmt::format("MAINPID={}", pid)); }
+void Systemd::main_is(int pid) {
+  send(fmt::format("MAINPID={}", pid));
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = -1;
+  interval_.reset();
+}
 
 void Systemd::stopping(milliseconds longest) {
   send(fmt::format("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC={}",

@@ -37,7 +37,8 @@ class Systemd {
   void ready(std::string_view status);
   // ready() follows, whether or not the new configuration was taken.
   void reloading();
-  // The process that takes this one's place is the service from here on.
+  // The process that takes this one's place is the service from here on, and this one says nothing
+  // more: the manager would log each word of it.
   void main_is(int pid);
   // `longest`: how long the end may take, however short TimeoutStopSec= is.
   void stopping(milliseconds longest);

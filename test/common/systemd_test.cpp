@@ -118,6 +118,17 @@ TEST_CASE("the watchdog is fed at a third of its time, and only while all is wel
   CHECK(listener.heard() == "WATCHDOG=1");
 }
 
+TEST_CASE("who has told that another process is the service says nothing more", "[systemd]") {
+  const Listener listener(kAbstract);
+  Systemd systemd({{"NOTIFY_SOCKET", kAbstract}, {"WATCHDOG_USEC", "3000000"}});
+  systemd.main_is(7);
+  CHECK(listener.heard() == "MAINPID=7");
+  CHECK_FALSE(systemd.interval());
+  systemd.keep_alive(yes, Systemd::Clock::now());
+  systemd.ready("x");
+  CHECK(listener.heard() == "nothing");
+}
+
 TEST_CASE("a watchdog for another process, or without a time, is none", "[systemd]") {
   const std::string other = std::to_string(::getpid() + 1);
   for (const auto& [time, process] : {std::pair<std::string, std::string>{"3000000", other},

@@ -62,7 +62,7 @@ class FilesTest(unittest.TestCase):
         self.assertGreater(len(keys), 50)
         for key, default in keys:
             self.assertRegex(page, rf"(?m)^ +{re.escape(key)} = {re.escape(default)}$")
-        for variable in re.findall(r"(?m)^ +(WEIR_[A-Z_]+)", help_text):
+        for variable in re.findall(r"(?m)^ +(WEIR_[A-Z0-9_]+)", help_text):
             self.assertRegex(page, rf"(?m)^ +{variable}( |$)")
 
     def complete(self, line):
@@ -80,13 +80,29 @@ class FilesTest(unittest.TestCase):
         self.assertEqual(["--check-config"], self.complete("weir --ch"))
         self.assertEqual(["proxy"], self.complete("weir --role=p"))
         self.assertEqual(["edge", "proxy"], self.complete("weir --role="))
-        self.assertEqual(["listen.rtmp="], self.complete("weir --set listen.rtm"))
+        self.assertEqual(["listen.srt="], self.complete("weir --set listen.sr"))
         self.assertEqual(["etc/weir"], self.complete("weir --config=etc/w"))
         self.assertEqual(["cache"], self.complete("weir --help=cac"))
 
     def test_the_console_comes_with_its_players(self):
         for name in ("index.html", "app.js", "console.css", "lib/hls.min.js", "lib/mpegts.js"):
             self.assertGreater(os.path.getsize(self.path(f"usr/share/weir/console/{name}")), 0, name)
+
+    def test_dashboard_and_alerts_come_along(self):
+        for name in ("grafana/weir.json", "prometheus/weir.rules.yml"):
+            with open(self.path(f"usr/share/weir/{name}")) as file:
+                self.assertIn("weir_", file.read())
+
+    def test_both_packages_name_what_they_need(self):
+        control = run("dpkg-deb", "-f", package(".deb"), "Depends")
+        wanted = run("rpm", "-qp", "--requires", package(".rpm"))
+        for name, library in (
+            ("libssl3", "libssl.so.3"),
+            ("libnghttp2-14", "libnghttp2.so.14"),
+            ("libpoconetssl80", "libPocoNetSSL.so.80"),
+        ):
+            self.assertRegex(control, rf"\b{name}\b")
+            self.assertIn(library, wanted)
 
     def test_the_shipped_configurations_are_good(self):
         for name, role in (("weir", "edge"), ("edge", "edge"), ("proxy", "proxy")):
@@ -102,7 +118,7 @@ class FilesTest(unittest.TestCase):
             with open(unit) as file:
                 text = file.read()
             self.assertNotIn("@UNIT", text)
-            for wanted in ("Type=notify", "WatchdogSec=", "LimitNOFILE=1048576", "StateDirectory=weir"):
+            for wanted in ("Type=notify", "WatchdogSec=", "LimitNOFILE=1048576", "LogsDirectory=weir"):
                 self.assertIn(wanted, text)
 
 

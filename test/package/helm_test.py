@@ -153,6 +153,22 @@ class HelmTest(unittest.TestCase):
         }
         self.assertEqual(2, len(sums), "pods would not notice another configuration")
 
+    def test_a_certificate_opens_the_ports_over_tls(self):
+        manifests = render("edge.tlsSecret=site")
+        self.assertEqual("", self.configuration(manifests, "proxy")["listen.https"])
+        options = self.configuration(manifests, "edge")
+        ports = {port["name"]: port["containerPort"] for port in self.container(manifests, "edge")["ports"]}
+        self.assertEqual({"rtmps": 1936, "https": 8443}, {name: ports[name] for name in ("rtmps", "https")})
+        served = {p["targetPort"]: p["port"] for p in manifests["Service", "r-weir-edge"]["spec"]["ports"]}
+        self.assertEqual((1936, 443), (served["rtmps"], served["https"]))
+        for name in ("rtmps", "https"):
+            self.assertTrue(options[f"listen.{name}"].endswith(str(ports[name])), options[f"listen.{name}"])
+        pod = manifests["Deployment", "r-weir-edge"]["spec"]["template"]["spec"]
+        self.assertIn({"name": "tls", "secret": {"secretName": "site"}}, pod["volumes"])
+        self.assertIn(
+            {"name": "tls", "mountPath": "/tls", "readOnly": True}, pod["containers"][0]["volumeMounts"]
+        )
+
     def test_a_service_monitor_finds_the_metrics_of_every_node(self):
         self.assertFalse([kind for kind, _ in render() if kind == "ServiceMonitor"])
         manifests = render("serviceMonitor.enabled=true", "serviceMonitor.labels.team=live")

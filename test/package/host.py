@@ -4,6 +4,7 @@ The tree is made once and kept in WEIR_PACKAGE_TREE (~/.cache/weir/bookworm); ev
 a network with nothing but loopback; ffmpeg and ffprobe of the outside are run in that network. Root only.
 """
 
+import fcntl
 import glob
 import os
 import shutil
@@ -46,17 +47,20 @@ def run(*argv, seconds=120, fails=False, **options):
 
 
 def clean_tree():
-    """The path of the tree that is never changed."""
-    if not os.path.isdir(TREE):
-        making = f"{TREE}.{os.getpid()}"
-        os.makedirs(os.path.dirname(TREE), exist_ok=True)
-        try:
-            run("debootstrap", "--variant=minbase", f"--include={INCLUDED}", "bookworm", making, seconds=300)
-            run("chroot", making, "apt-get", "clean")
-            os.rename(making, TREE)
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
+    """The path of the tree that is never changed. Whoever comes while another makes it waits."""
+    os.makedirs(os.path.dirname(TREE), exist_ok=True)
+    with open(f"{TREE}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(TREE):
+            making = f"{TREE}.{os.getpid()}"
+            try:
+                flags = ["--variant=minbase", f"--include={INCLUDED}"]
+                run("debootstrap", *flags, "bookworm", making, seconds=400)
+                run("chroot", making, "apt-get", "clean")
+                os.rename(making, TREE)
+            except BaseException:
+                shutil.rmtree(making, ignore_errors=True)
+                raise
     return TREE
 
 

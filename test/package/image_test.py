@@ -45,7 +45,8 @@ class ImageTest(scene.SceneTest):
         config = json.loads(self.buildah("inspect", "--type", "image", "localhost/weir"))["Docker"]["config"]
         self.assertEqual("weir", config["User"])
         self.assertEqual("SIGTERM", config["StopSignal"])
-        self.assertEqual({"1935/tcp", "8080/tcp", "1985/tcp", "12025/tcp"}, set(config["ExposedPorts"]))
+        exposed = {f"{port}/tcp" for port in (1935, 8080, 1985, 12025, 8000)} | {"8000/udp", "10080/udp"}
+        self.assertEqual(exposed, set(config["ExposedPorts"]))
 
         container = self.buildah("from", "--pull=never", "localhost/weir").strip()
         root = self.buildah("mount", container).strip()

@@ -58,9 +58,8 @@ class RpmTest(HostTest):
 
         host.inside("systemctl", "disable", "--now", "weir")
         self.rpm("-e", "weir")
-        left = [
-            path for path in host.leftovers() if not path.startswith(("/var/lib/weir", "/var/cache/weir"))
-        ]
+        kept = ("/var/lib/weir", "/var/cache/weir", "/var/log/weir")
+        left = [path for path in host.leftovers() if not path.startswith(kept)]
         self.assertEqual(["/etc/weir", "/etc/weir/weir.conf.rpmsave"], left)
 
     def libraries_are_there(self, rpm):

@@ -21,6 +21,11 @@ app.kubernetes.io/component: {{ .role }}
       "listen.srt" ""
       "shutdown.grace" (printf "%ds" (int .root.Values.drain.graceSeconds))
       "shutdown.force" (printf "%ds" (add 10 .root.Values.drain.graceSeconds)) -}}
+{{- if .node.tlsSecret -}}
+{{- $_ := set $options "listen.https" "8443" -}}
+{{- $_ := set $options "listen.rtmps" "1936" -}}
+{{- $_ := set $options "tls.certificates" "/tls" -}}
+{{- end -}}
 {{- if eq .role "proxy" -}}
 {{- if .root.Values.redis.enabled -}}
 {{- $_ := set $options "state.backend" "redis" -}}
@@ -105,6 +110,10 @@ spec:
   ports:
     - {name: rtmp, port: 1935, targetPort: rtmp}
     - {name: http, port: 8080, targetPort: http}
+    {{- if .node.tlsSecret }}
+    - {name: rtmps, port: 1936, targetPort: rtmps}
+    - {name: https, port: 443, targetPort: https}
+    {{- end }}
 ---
 # Within the cluster alone: metrics, and where origins register.
 apiVersion: v1
@@ -165,6 +174,10 @@ spec:
           ports:
             - {name: rtmp, containerPort: 1935}
             - {name: http, containerPort: 8080}
+            {{- if .node.tlsSecret }}
+            - {name: rtmps, containerPort: 1936}
+            - {name: https, containerPort: 8443}
+            {{- end }}
             - {name: api, containerPort: 1985}
             - {name: system, containerPort: 12025}
           startupProbe:
@@ -194,12 +207,19 @@ spec:
           {{- end }}
           volumeMounts:
             - {name: config, mountPath: /etc/weir, readOnly: true}
+            {{- if .node.tlsSecret }}
+            - {name: tls, mountPath: /tls, readOnly: true}
+            {{- end }}
             {{- if .node.cacheDisk }}
             - {name: cache, mountPath: /var/cache/weir}
             {{- end }}
       volumes:
         - name: config
           configMap: {name: {{ $name }}}
+        {{- with .node.tlsSecret }}
+        - name: tls
+          secret: {secretName: {{ . }}}
+        {{- end }}
         {{- if .node.cacheDisk }}
         - name: cache
           emptyDir: {}
