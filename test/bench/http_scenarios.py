@@ -5,8 +5,8 @@ import contextlib
 import os
 
 import measure
-from http_servers import (PLAYLIST, Asker, NginxCache, NginxNoLock, NginxOpenFiles, SegmentOrigin,
-                          Varnish, WeirCache, Wrk, prepare, segment)
+from http_servers import (PLAYLIST, Asker, H2Load, NginxCache, NginxH2, NginxNoLock, NginxOpenFiles,
+                          SegmentOrigin, Varnish, WeirCache, WeirH2, Wrk, prepare, segment)
 from scenarios import Bar, Pace, Scenario, Watch, quantile
 
 QUICK = Pace(warmup=1, window=2, count_calls=1)
@@ -28,23 +28,23 @@ def running(tools, make_server):
         origin.stop()
 
 
-def hits(paths):
-    """Requests for what is cached, as many as the server or wrk can do."""
+def hits(paths, load=Wrk):
+    """Requests for what is cached, as many as the server or `load` can do."""
     def side(make_server):
         def run(tools, pace):
             with running(tools, make_server) as (origin, server):
-                pid, wrk = server.process.pid, Wrk(tools, server, paths)
+                pid, asking = server.process.pid, load(tools, server, paths)
                 if any(measure.http_get(server.http_port, path) is None for path in paths):
                     raise RuntimeError("not everything could be fetched")
                 if pace.warmup:
-                    wrk.run(pace.warmup)
+                    asking.run(pace.warmup)
                 watch = Watch(pid)
-                result = wrk.run(pace.window)
+                result = asking.run(pace.window)
                 cpu, _, figures = watch.end()
                 calls, counted = None, {}
                 if pace.count_calls:
-                    calls, output = measure.count_calls(pid, wrk.command(pace.count_calls))
-                    counted = Wrk.result(output) if calls is not None else {}
+                    calls, output = measure.count_calls(pid, asking.command(pace.count_calls))
+                    counted = load.result(output) if calls is not None else {}
                 fetches = origin.fetches(*paths)
             return figures | {
                 "requests_per_s": result["requests"] / result["us"] * 1e6,
@@ -158,6 +158,10 @@ def all_scenarios():
                  [to_peer("CPU per GB", "cpu_s_per_gb", "nginx", 1.1),
                   to_peer("CPU per GB", "cpu_s_per_gb", "varnish"),
                   *untroubled()]),
+        Scenario("h2-hits", f"{HOT_SEGMENTS} segments of 500 KB, hits, HTTP/2 over TLS, 64 under way",
+                 {server.label: hits([segment(number) for number in range(HOT_SEGMENTS)], H2Load)(server)
+                  for server in (WeirH2, NginxH2)},
+                 [to_peer("CPU per GB", "cpu_s_per_gb", "nginx"), *untroubled()]),
         Scenario("arriving", "segment of 500 KB that takes its origin a second, 9 viewers",
                  beside(arriving, NginxNoLock),
                  [to_peer(what, figure, peer) for peer in ("nginx", "varnish")

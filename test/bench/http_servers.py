@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ def segment(number):
 
 
 def prepare(_tools):
-    for program in ("wrk", "nginx", "varnishd"):
+    for program in ("wrk", "h2load", "nginx", "varnishd"):
         if not shutil.which(program):
             sys.exit(f"{program} is missing: ./dev bench installs it")
 
@@ -68,7 +69,7 @@ class NginxCache(_Cache):
     """proxy_cache with what Debian's nginx.conf switches on, sendfile and tcp_nopush, and one fetch at a time
     for each key. Connections may carry any number of requests. `variant` is more, or something else."""
 
-    label, variant = "nginx", "proxy_cache_lock on;"
+    label, variant, more = "nginx", "proxy_cache_lock on;", ""
 
     def cache_files(self):
         return os.path.join(self.tools.work_dir, f"{self.label}.cache".replace(" ", "-"))
@@ -86,6 +87,7 @@ http {{
   upstream origin {{ server 127.0.0.1:{origin.http_port}; keepalive 16; }}
   server {{
     listen 127.0.0.1:{self.http_port};
+    {self.more}
     location / {{
       proxy_pass http://origin;
       proxy_http_version 1.1;
@@ -95,6 +97,33 @@ http {{
     }}
   }}
 }}""")
+
+
+def encrypted(kind):
+    """The same server, at `https_port` too, over TLS with HTTP/2."""
+    class Encrypted(kind):
+        def __init__(self, tools):
+            super().__init__(tools)
+            self.https_port = measure.free_port()
+            self.chain, self.key = (os.path.join(tools.work_dir, f"bench.{end}") for end in ("pem", "key"))
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-subj", "/CN=bench", "-out", self.chain, "-keyout", self.key],
+                           check=True, capture_output=True)
+
+    return Encrypted
+
+
+class WeirH2(encrypted(WeirCache)):
+    def options(self, origin):
+        return super().options(origin) | {"listen.https": f"127.0.0.1:{self.https_port}",
+                                          "tls.certificates": f"{self.chain}:{self.key}"}
+
+
+class NginxH2(encrypted(NginxCache)):
+    def __init__(self, tools):
+        super().__init__(tools)
+        self.more = (f"listen 127.0.0.1:{self.https_port} ssl http2; ssl_certificate {self.chain}; "
+                     f"ssl_certificate_key {self.key}; http2_max_requests 100000000;")
 
 
 class NginxNoLock(NginxCache):
@@ -162,6 +191,37 @@ class Wrk:
         if not output.strip().endswith("}"):
             raise RuntimeError(f"wrk said {output[-300:]!r}")
         return json.loads(output.strip().splitlines()[-1])
+
+
+class H2Load:
+    """h2load on 16 connections, each with 4 requests under way."""
+
+    def __init__(self, _tools, server, paths):
+        # The name by which the cache was filled.
+        self.name = f":authority: 127.0.0.1:{server.http_port}"
+        self.urls = [f"https://127.0.0.1:{server.https_port}{path}" for path in paths]
+
+    def command(self, seconds):
+        return ["h2load", "-t1", "-c16", "-m4", "-D", max(1, round(seconds)), "--warm-up-time=0", "-H", self.name,
+                *self.urls]
+
+    def run(self, seconds):
+        process = measure.start(self.command(seconds), LOAD_CORE, stdout=subprocess.PIPE, text=True)
+        try:
+            return self.result(process.communicate(timeout=seconds + 20)[0])
+        finally:
+            measure.stop(process)
+
+    @staticmethod
+    def result(output):
+        done = re.search(r"finished in ([\d.]+)(m?s),", output)
+        counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", output)
+        size = re.search(r"traffic: \S+ \((\d+)\) total", output)
+        if not done or not counts or not size:
+            raise RuntimeError(f"h2load said {output[-300:]!r}")
+        return {"requests": int(counts[2]), "bytes": int(size[1]),
+                "us": float(done[1]) * (1e6 if done[2] == "s" else 1e3),
+                "failed": sum(int(count) for count in counts.groups()[2:])}
 
 
 class Asker(asyncio.BufferedProtocol):
