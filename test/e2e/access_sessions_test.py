@@ -1,4 +1,4 @@
-"""What becomes of sessions that were let in: they end with their permission, a publisher that is too fast is closed, and
+"""What becomes of sessions that were let in: they end with their permission, a publisher that is too fast is closed,
 nothing that a client has shown is told by any log."""
 
 import http.client
