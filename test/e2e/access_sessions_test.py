@@ -1,4 +1,4 @@
-"""What becomes of sessions that were let in: they end with their permission, a publisher that is too fast is closed, and
+"""What becomes of sessions that were let in: they end with their permission, a publisher that is too fast is closed,
 nothing that a client has shown is told by any log."""
 
 import http.client
@@ -167,6 +167,22 @@ class AccessSessions(scene.SceneTest):
                 return sorted(line.split('"protocol":"')[1].split('"')[0] for line in file if '"denied"' in line)
 
         wait_until(lambda: ends() == ["rtmp", "rtsp", "srt", "webrtc"], ends, SECONDS)
+
+    def test_a_live_pipe_through_a_proxy_ends_with_what_was_shown(self):
+        edge = Weir(self.scene, "edge")
+        media.publish(self.scene, media.encode_clip(self.scene, seconds=4), edge.rtmp_url("cam"))
+        proxy = Weir(self.scene, "proxy", upstreams={"edge": edge.as_upstream()}, options=RULES)
+        wait_until(lambda: edge.metric("weir_publishers") == 1, "it is published", SECONDS)
+        crowd = Crowd(self.scene)
+        viewers = [
+            FlvViewer("127.0.0.1", proxy.http, f"/live/cam.flv?{signed('/live/cam', seconds=seconds)}")
+            for seconds in (600, BRIEF)
+        ]
+        crowd.add(*viewers)
+        everybody = lambda: [v.describe() for v in viewers]
+        wait_until(lambda: all(v.playing(5) for v in viewers), everybody, SECONDS)
+        wait_until(lambda: viewers[1].closed, everybody, SECONDS)
+        self.assertFalse(viewers[0].closed, everybody())
 
     def test_rules_are_for_the_client_behind_a_trusted_hop(self):
         hop, stranger, refused, welcome = "127.0.0.9", "127.0.0.8", "192.0.2.5", "198.51.100.7"
