@@ -62,7 +62,9 @@ class Rig {
       : routing_(loop, router(ports), metrics_),
         resolver_(loop),
         relay_(loop, routing_, resolver_, {}, HttpRelayTallies::of(metrics_)),
-        traverse_({loop, options_, routing_, resolver_, relay_}) {}
+        traverse_({loop, options_, routing_, resolver_, relay_}) {
+    options_.node_id = "edge";
+  }
 
   Task<std::string> verdict(AccessRequest request) {
     auto refusal = co_await traverse_.ask(std::move(request));
@@ -83,7 +85,7 @@ class Rig {
   Metrics metrics_{"test"};
   Routing routing_;
   Resolver resolver_;
-  EdgeOptions options_{.node_id = "edge"};
+  EdgeOptions options_;
   HttpRelay relay_;
   TokenTraverse traverse_;
 };
