@@ -20,7 +20,7 @@ PACKAGES = os.environ.get("WEIR_PACKAGES") or os.path.join(scene.REPOSITORY, "bu
 TREE = os.environ.get("WEIR_PACKAGE_TREE") or os.path.expanduser("~/.cache/weir/bookworm")
 INCLUDED = "systemd,systemd-sysv,ca-certificates"
 
-scene.SCRIPT_SECONDS = 400  # debootstrap alone takes a minute, more on a slow network
+scene.SCRIPT_SECONDS = 580  # debootstrap alone takes a minute, more on a slow network or a busy machine
 
 
 def package(suffix):
