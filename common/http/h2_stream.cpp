@@ -20,13 +20,14 @@ Result<void> H2Stream::begin(bool has_body) {
   chunked_ = fields.chunked(has_body);
   request_ended_ = !has_body;
   append(received_, as_bytes(*head));
+  wanted_ = true;
   return {};
 }
 
 void H2Stream::feed(ByteView data) {
   if (data.empty()) return;
   unacked_ += data.size();
-  if (transport == nullptr || complete_) {  // nobody will read it
+  if (!wanted_ || complete_) {
     streams_.consumed(id_, std::exchange(unacked_, 0));
     return;
   }
@@ -34,6 +35,11 @@ void H2Stream::feed(ByteView data) {
   append(received_, data);
   if (chunked_) append(received_, as_bytes("\r\n"));
   streams_.notify(id_, EPOLLIN);
+}
+
+void H2Stream::leave() {
+  transport = nullptr;
+  wanted_ = false;
 }
 
 void H2Stream::end_request() {
@@ -198,7 +204,7 @@ void H2Transport::unwatch(Loop&, Watcher&) {
 
 void H2Transport::close() {
   if (stream_ == nullptr) return;
-  stream_->transport = nullptr;
+  stream_->leave();
   std::exchange(stream_, nullptr)->end_response();
 }
 

@@ -71,6 +71,8 @@ class H2Stream {
   bool full() const { return to_send().size() >= kSendBuffer; }
   // The server has written all that it will.
   void end_response();
+  // And reads no more.
+  void leave();
   // The client, or the whole connection, has gone.
   void cut();
 
@@ -85,6 +87,7 @@ class H2Stream {
   const std::int32_t id_;
   bool chunked_ = false;  // the request's body, towards the server
   bool request_ended_ = false;
+  bool wanted_ = false;  // what comes is read by a server, or will be by the next one
   ByteBuffer received_;
   std::size_t read_ = 0;     // of it
   std::size_t unacked_ = 0;  // DATA in it that is not consumed()

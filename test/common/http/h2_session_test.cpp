@@ -77,21 +77,28 @@ TEST_CASE("requests of one connection are served side by side", "[http2]") {
   });
 }
 
-TEST_CASE("a body comes in chunks, however it is framed", "[http2]") {
+TEST_CASE("a body comes in chunks, however it is framed, and also at once with its head",
+          "[http2]") {
   visit([](Loop& loop, H2Rig& rig) -> Task<void> {
-    const auto data = [](std::string text, std::uint8_t flags = 0) {
-      return H2Frame{.type = H2Frame::Data, .flags = flags, .stream = 1, .payload = text}.text();
+    const auto post = [](std::uint32_t stream) {
+      return H2Frame{.type = H2Frame::Headers,
+                     .flags = H2Frame::kEndHeaders,
+                     .stream = stream,
+                     .payload = "\x83\x87" + field(":path", "/echo") + field(":authority", "a")}
+          .text();
     };
-    const std::string post = "\x83\x87" + field(":path", "/echo") + field(":authority", "a");
-    rig.say(h2_preface() + H2Frame{.type = H2Frame::Headers,
-                                   .flags = H2Frame::kEndHeaders,
-                                   .stream = 1,
-                                   .payload = post}
-                               .text());
-    rig.say(data("hel") + data("lo", H2Frame::kEndStream));
-    const bool served = co_await comes_true(loop, [&] { return rig.complete(1); });
-    CHECK(served);
-    CHECK(rig.body(1) == "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n");
+    const auto data = [](std::uint32_t stream, std::string text, std::uint8_t flags = 0) {
+      return H2Frame{.type = H2Frame::Data, .flags = flags, .stream = stream, .payload = text}
+          .text();
+    };
+    rig.say(h2_preface() + post(1));
+    rig.say(data(1, "hel") + data(1, "lo", H2Frame::kEndStream));
+    rig.say(post(3) + data(3, "hel") + data(3, "lo", H2Frame::kEndStream));
+    for (const std::uint32_t stream : {1, 3}) {
+      const bool served = co_await comes_true(loop, [&] { return rig.complete(stream); });
+      CHECK(served);
+      CHECK(rig.body(stream) == "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n");
+    }
   });
 }
 
