@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -219,20 +220,37 @@ class H2Rig {
     --rig.served;
   }
 
+  // The request once it is whole, without the framing of its body: how that is cut into chunks
+  // follows how it came.
+  static std::optional<std::string> whole(const std::string& text) {
+    http::RequestReader reader;
+    ByteView rest = as_bytes(text);
+    const auto head = reader.next(rest);
+    INVARIANT(head);
+    if (!*head) return std::nullopt;
+    std::string plain = text.substr(0, text.size() - rest.size());
+    http::Body body(http::framing_of(**head));
+    while (!body.ended()) {
+      const auto content = body.next(rest);
+      INVARIANT(content);
+      if (content->empty() && !body.ended()) return std::nullopt;
+      plain += as_text(*content);
+    }
+    return plain;
+  }
+
   static Task<void> answer_one(H2Rig& rig, Socket& client) {
     Loop& loop = rig.loop_;
     std::string text;
     std::array<std::uint8_t, 700> piece{};
-    const auto more = [&] {
-      return !text.contains("\r\n\r\n") ||
-             (text.starts_with("POST") && !text.ends_with("0\r\n\r\n"));
-    };
-    while (more()) {
+    std::optional<std::string> request;
+    while (!request) {
       auto got = co_await client.read(piece, loop.in(kPatience));
       if (!got) co_return;
       text += as_text(ByteView(piece).first(*got));
+      request = whole(text);
     }
-    rig.requests.push_back(text);
+    rig.requests.push_back(*request);
     const auto begin = text.find(' ') + 1;
     const std::string target = text.substr(begin, text.find(' ', begin) - begin);
     if (target == "/wait") {
