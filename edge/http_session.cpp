@@ -199,12 +199,7 @@ class HttpSession {
                                   {"reason", name(why.reason)},
                                   {"error", why.text}});
     const bool keep = http::keeps_alive(request) && client_.body().ended();
-    http::Headers headers = open_headers(keep);
-    headers.add("Cache-Control", "no-store");
-    add_challenge(why, headers);
-    const std::string body = request.method == "HEAD" ? std::string() : why.text + "\n";
-    auto sent = co_await client_.respond(
-        http::simple_response(why.http_status(), "text/plain", body, headers));
+    auto sent = co_await client_.respond(refusal_response(why, request, open_headers(keep)));
     co_return sent&& keep ? Door::Shut : Door::Closed;
   }
 

@@ -24,10 +24,7 @@ Errc reason_of(int http_status) {
 }
 
 std::vector<amf0::Value> connect_arguments(const StreamRequest& request, const Endpoint& endpoint) {
-  amf0::Value object = amf0::Value::object();
-  object.set("app", request.name.app);
-  object.set("flashVer", "LNX 9,0,124,2");  // what servers expect of a player
-  object.set("tcUrl", tc_url(request.name, to_string(endpoint)));
+  amf0::Value object = rtmp::player_object(request.name, endpoint);
   object.set("fpad", false);
   object.set("capabilities", 15);
   object.set("audioCodecs", 4071);

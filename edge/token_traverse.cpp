@@ -39,10 +39,7 @@ std::string without_blocking(std::string_view query) {
 
 std::vector<amf0::Value> connect_arguments(const AccessRequest& request, const StreamName& name,
                                            const Endpoint& endpoint, const HopMark& mark) {
-  amf0::Value object = amf0::Value::object();
-  object.set("app", name.app);
-  object.set("flashVer", "LNX 9,0,124,2");  // what servers expect of a player
-  object.set("tcUrl", tc_url(name, to_string(endpoint)));
+  amf0::Value object = rtmp::player_object(name, endpoint);
   if (!request.page_url.empty()) object.set("pageUrl", request.page_url);
   set_hop_mark(object, mark);
   return {object};

@@ -98,12 +98,9 @@ Task<HttpRelay::Went> HttpRelay::refuse_unless_allowed(http::ServerConnection& c
                                      {"reason", name(refusal->reason)},
                                      {"error", refusal->text}});
   const bool keep = http::keeps_alive(request) && client.body().ended();
-  http::Headers extra{{"X-Request-Id", mark.id}, {"Cache-Control", "no-store"}};
-  add_challenge(*refusal, extra);
+  http::Headers extra{{"X-Request-Id", mark.id}};
   if (!keep) extra.add("Connection", "close");
-  const std::string body = request.method == "HEAD" ? std::string() : refusal->text + "\n";
-  auto told = co_await client.respond(
-      http::simple_response(refusal->http_status(), "text/plain", body, extra));
+  auto told = co_await client.respond(refusal_response(*refusal, request, std::move(extra)));
   if (!keep && told) co_await client.close_gently();
   co_return keep&& told ? Went::On : Went::Closed;
 }

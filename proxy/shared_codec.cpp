@@ -3,16 +3,16 @@
 #include <Poco/Dynamic/Var.h>
 #include <Poco/JSON/Array.h>
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 #include <openssl/sha.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <exception>
 #include <sstream>
 #include <utility>
+
+#include "common/json_object.h"
 
 namespace weir {
 namespace {
@@ -45,15 +45,7 @@ std::string text_of(const Object& object) {
 Result<Object::Ptr> object_in(std::string_view text) {
   if (text.size() > kMaxSharedValue)
     return fail(Errc::Limit, fmt::format("more than {} bytes", kMaxSharedValue));
-  try {
-    Poco::JSON::Parser parser;
-    parser.setDepth(kMaxSharedDepth);
-    const Var root = parser.parse(std::string(text));
-    if (root.type() == typeid(Object::Ptr)) return root.extract<Object::Ptr>();
-  } catch (const std::exception&) {
-    return fail(Errc::Protocol, "not JSON");
-  }
-  return fail(Errc::Protocol, "not a JSON object");
+  return parse_json_object(text, kMaxSharedDepth);
 }
 
 // These texts become names in logs and on the wire.

@@ -3,12 +3,12 @@
 #include <Poco/Dynamic/Var.h>
 #include <Poco/JSON/Array.h>
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <exception>
 #include <optional>
 
+#include "common/json_object.h"
 #include "common/stream_key.h"
 
 namespace weir {
@@ -18,19 +18,12 @@ using Poco::Dynamic::Var;
 using Poco::JSON::Array;
 using Poco::JSON::Object;
 
-constexpr std::size_t kDepth = 8;
-
-std::string text_at(const Object& object, const char* field) {
-  const Var value = object.get(field);
-  return value.isString() ? value.extract<std::string>() : std::string();
-}
-
 std::optional<std::string> key_of(const Object& stream) {
   if (!stream.isObject("publish")) return std::nullopt;
   const Var active = stream.getObject("publish")->get("active");
   if (!active.isBoolean() || !active.extract<bool>()) return std::nullopt;
   const auto name =
-      stream_from_rtmp(text_at(stream, "tcUrl"), text_at(stream, "app"), text_at(stream, "name"));
+      stream_from_rtmp(text_in(stream, "tcUrl"), text_in(stream, "app"), text_in(stream, "name"));
   return name ? std::optional(name->key()) : std::nullopt;
 }
 
@@ -40,14 +33,11 @@ Result<std::vector<std::string>> published_in(std::string_view body) {
   if (body.size() > kMaxSrsStreamsBody)
     return fail(Errc::Limit, fmt::format("more than {} bytes", kMaxSrsStreamsBody));
   try {
-    Poco::JSON::Parser parser;
-    parser.setDepth(kDepth);
-    const Var root = parser.parse(std::string{body});
-    if (root.type() != typeid(Object::Ptr)) return fail(Errc::Protocol, "not a JSON object");
-    const auto& object = root.extract<Object::Ptr>();
-    if (!object->isArray("streams")) return fail(Errc::Protocol, "streams is not an array");
+    const auto root = parse_json_object(body);
+    if (!root) return std::unexpected(root.error());
+    if (!(*root)->isArray("streams")) return fail(Errc::Protocol, "streams is not an array");
     std::vector<std::string> keys;
-    for (const Var& item : *object->getArray("streams")) {
+    for (const Var& item : *(*root)->getArray("streams")) {
       if (item.type() != typeid(Object::Ptr)) continue;
       if (auto key = key_of(*item.extract<Object::Ptr>())) keys.push_back(std::move(*key));
     }

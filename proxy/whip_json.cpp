@@ -1,28 +1,15 @@
 #include "proxy/whip_json.h"
 
-#include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
-
-#include <exception>
 #include <sstream>
+
+#include "common/json_object.h"
 
 namespace weir {
 
 namespace {
 
-constexpr std::size_t kDepth = 8;
-
 Result<Poco::JSON::Object::Ptr> object_of(const std::string& body) {
-  try {
-    Poco::JSON::Parser parser(new Poco::JSON::ParseHandler(true));
-    parser.setDepth(kDepth);
-    const auto value = parser.parse(body);
-    if (value.type() == typeid(Poco::JSON::Object::Ptr))
-      return value.extract<Poco::JSON::Object::Ptr>();
-    return fail(Errc::Protocol, "not a JSON object");
-  } catch (const std::exception&) {
-    return fail(Errc::Protocol, "not JSON");
-  }
+  return parse_json_object(body, kJsonDepth, FieldOrder::AsWritten);
 }
 
 }  // namespace

@@ -69,6 +69,10 @@ struct AccessRefusal {
   int http_status() const;  // 401, 403 or 503; RTSP's are the same
 };
 
+inline std::unexpected<AccessRefusal> refuse(AccessReason reason, const char* why) {
+  return std::unexpected(AccessRefusal{reason, why});
+}
+
 inline constexpr std::size_t kMaxNames = 8;
 
 // "/live/cam" for "__defaultVhost__/live/cam".

@@ -2,14 +2,6 @@
 
 namespace weir {
 
-namespace {
-
-std::unexpected<AccessRefusal> refuse(AccessReason reason, const char* why) {
-  return std::unexpected(AccessRefusal{reason, why});
-}
-
-}  // namespace
-
 std::expected<AccessRules::Permission, AccessRefusal> AccessRules::judge(
     const AccessRequest& request, std::int64_t now) const {
   const Role& role = of(request.action);

@@ -1,8 +1,6 @@
 #include "common/access/key_set.h"
 
 #include <Poco/JSON/Array.h>
-#include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -17,6 +15,8 @@
 #include <exception>
 #include <optional>
 
+#include "common/json_object.h"
+
 namespace weir {
 
 namespace {
@@ -24,7 +24,6 @@ namespace {
 using Algorithm = KeySet::Algorithm;
 using Poco::JSON::Object;
 
-constexpr std::size_t kDepth = 8;
 constexpr std::size_t kLeastSecret = 32;  // RFC 7518 3.2: as long as the digest
 constexpr int kLeastRsaBits = 2048;       // RFC 7518 3.3
 constexpr std::size_t kCoordinate = 32;   // of P-256
@@ -44,11 +43,6 @@ using EcSignature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG, ECDSA_SIG_free>>
 
 Bignum number_of(ByteView bytes) {
   return Bignum(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
-}
-
-std::string text_of(const Object& object, const char* field) {
-  const auto value = object.get(field);
-  return value.isString() ? value.extract<std::string>() : std::string();
 }
 
 std::shared_ptr<EVP_PKEY> key_from(const char* kind, OSSL_PARAM_BLD* build) {
@@ -126,15 +120,15 @@ struct KeyReader {
 
   // Nothing: a key that is not for us.
   static Read read(const Object& jwk) {
-    const std::string use = text_of(jwk, "use");
+    const std::string use = text_in(jwk, "use");
     if (!use.empty() && use != "sig") return std::nullopt;
-    const std::string kind = text_of(jwk, "kty");
-    const std::string algorithm = text_of(jwk, "alg");
+    const std::string kind = text_in(jwk, "kty");
+    const std::string algorithm = text_in(jwk, "alg");
     const auto is_for = [&](const char* one) { return algorithm.empty() || algorithm == one; };
-    KeySet::Key key{Algorithm::Hs256, text_of(jwk, "kid"), {}, nullptr};
+    KeySet::Key key{Algorithm::Hs256, text_in(jwk, "kid"), {}, nullptr};
     if (kind == "oct" && is_for("HS256")) return secret(jwk, std::move(key));
     if (kind == "RSA" && is_for("RS256")) return rsa(jwk, std::move(key));
-    if (kind == "EC" && is_for("ES256") && text_of(jwk, "crv") == "P-256")
+    if (kind == "EC" && is_for("ES256") && text_in(jwk, "crv") == "P-256")
       return elliptic(jwk, std::move(key));
     return std::nullopt;
   }
@@ -145,7 +139,7 @@ struct KeyReader {
   }
 
   static Read secret(const Object& jwk, KeySet::Key key) {
-    auto bytes = base64url_decode(text_of(jwk, "k"));
+    auto bytes = base64url_decode(text_in(jwk, "k"));
     if (!bytes || bytes->size() < kLeastSecret)
       return wrong(key, "a secret of at least 32 bytes in base64url is wanted");
     key.secret = std::move(*bytes);
@@ -153,7 +147,7 @@ struct KeyReader {
   }
 
   static Read rsa(const Object& jwk, KeySet::Key key) {
-    const auto n = base64url_decode(text_of(jwk, "n")), e = base64url_decode(text_of(jwk, "e"));
+    const auto n = base64url_decode(text_in(jwk, "n")), e = base64url_decode(text_in(jwk, "e"));
     key.algorithm = Algorithm::Rs256;
     if (n && e && !n->empty() && !e->empty()) key.pkey = rsa_key(*n, *e);
     if (!key.pkey || EVP_PKEY_get_bits(key.pkey.get()) < kLeastRsaBits)
@@ -162,7 +156,7 @@ struct KeyReader {
   }
 
   static Read elliptic(const Object& jwk, KeySet::Key key) {
-    const auto x = base64url_decode(text_of(jwk, "x")), y = base64url_decode(text_of(jwk, "y"));
+    const auto x = base64url_decode(text_in(jwk, "x")), y = base64url_decode(text_in(jwk, "y"));
     key.algorithm = Algorithm::Es256;
     if (x && y) key.pkey = ec_key(*x, *y);
     if (!key.pkey) return wrong(key, "not a point of P-256");
@@ -173,11 +167,9 @@ struct KeyReader {
 Result<KeySet> KeySet::parse(std::string_view text) {
   if (text.size() > kMaxText) return fail(Errc::Limit, "a key set of more than 256 KiB");
   try {
-    Poco::JSON::Parser parser;
-    parser.setDepth(kDepth);
-    const auto value = parser.parse(std::string(text));
-    if (value.type() != typeid(Object::Ptr)) return fail(Errc::Protocol, "not a JSON object");
-    const auto list = value.extract<Object::Ptr>()->getArray("keys");
+    const auto root = parse_json_object(text);
+    if (!root) return std::unexpected(root.error());
+    const auto list = (*root)->getArray("keys");
     if (list.isNull()) return fail(Errc::Protocol, "no list \"keys\"");
     if (list->size() > kMaxKeys) return fail(Errc::Limit, "more than 64 keys");
     KeySet set;

@@ -1,13 +1,13 @@
 #include "common/access/token.h"
 
 #include <Poco/JSON/Array.h>
-#include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 
 #include <algorithm>
 #include <cmath>
 #include <exception>
 #include <optional>
+
+#include "common/json_object.h"
 
 namespace weir {
 
@@ -17,31 +17,15 @@ using Poco::Dynamic::Var;
 using Poco::JSON::Array;
 using Poco::JSON::Object;
 
-constexpr std::size_t kDepth = 8;
 constexpr double kLatest = 1e12;  // of a NumericDate: the year 33658
 
-std::unexpected<AccessRefusal> refuse(AccessReason reason, const char* why) {
-  return std::unexpected(AccessRefusal{reason, why});
-}
 std::unexpected<AccessRefusal> bad(const char* why) { return refuse(AccessReason::BadToken, why); }
 
 // Null when it is none.
 Object::Ptr object_in(std::string_view base64) {
   const auto bytes = base64url_decode(base64);
   if (!bytes) return nullptr;
-  try {
-    Poco::JSON::Parser parser;
-    parser.setDepth(kDepth);
-    const Var value = parser.parse(std::string(bytes->begin(), bytes->end()));
-    if (value.type() == typeid(Object::Ptr)) return value.extract<Object::Ptr>();
-  } catch (const std::exception&) {
-  }
-  return nullptr;
-}
-
-std::string text_of(const Object& object, const char* field) {
-  const Var value = object.get(field);
-  return value.isString() ? value.extract<std::string>() : std::string();
+  return parse_json_object(as_text(*bytes)).value_or(nullptr);
 }
 
 // A text, or the texts of a list; nothing for anything else.
@@ -99,7 +83,7 @@ std::expected<TokenClaims, AccessRefusal> claims_of(const Object& body, const To
   }
   if (!rules.audience.empty() && !has(texts_of(body, "aud"), rules.audience))
     return bad("a token for another audience");
-  if (!rules.issuer.empty() && text_of(body, "iss") != rules.issuer)
+  if (!rules.issuer.empty() && text_in(body, "iss") != rules.issuer)
     return bad("a token of another issuer");
   TokenClaims claims{.patterns = {}, .expires = *expires + rules.leeway};
   auto patterns = texts_of(body, body.has("stream") ? "stream" : "sub");
@@ -132,11 +116,11 @@ std::expected<TokenClaims, AccessRefusal> verify_token(std::string_view token, c
   if (head.isNull()) return bad("a token whose head is no JSON object");
   // RFC 7515 4.1.11: who does not know an extension must not take the token.
   if (head->has("crit")) return bad("a token with extensions");
-  const auto algorithm = algorithm_named(text_of(*head, "alg"));
+  const auto algorithm = algorithm_named(text_in(*head, "alg"));
   if (!algorithm) return bad("a token signed in a way that is not taken");
   const auto signature = base64url_decode(token.substr(second + 1));
   if (!signature || signature->empty()) return bad("a token without a signature");
-  if (!keys.verifies(*algorithm, text_of(*head, "kid"), token.substr(0, second), *signature))
+  if (!keys.verifies(*algorithm, text_in(*head, "kid"), token.substr(0, second), *signature))
     return bad("a token that none of the keys has signed");
   const Object::Ptr body = object_in(token.substr(first + 1, second - first - 1));
   if (body.isNull()) return bad("a token whose claims are no JSON object");

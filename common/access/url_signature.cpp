@@ -39,9 +39,7 @@ std::string url_signature(std::string_view secret, AccessAction action, std::str
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   INVARIANT(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), bytes, text.size(),
                  digest.data(), &size) != nullptr);
-  std::string digits;
-  for (unsigned i = 0; i < size; ++i) digits += fmt::format("{:02x}", digest[i]);
-  return digits;
+  return fmt::format("{:02x}", fmt::join(std::span(digest).first(size), ""));
 }
 
 std::expected<SignedUrl, AccessRefusal> verify_signed_url(std::span<const std::string> secrets,
@@ -49,9 +47,6 @@ std::expected<SignedUrl, AccessRefusal> verify_signed_url(std::span<const std::s
                                                           std::span<const std::string> names,
                                                           std::string_view query,
                                                           std::int64_t now) {
-  const auto refuse = [](AccessReason reason, const char* why) {
-    return std::unexpected(AccessRefusal{reason, why});
-  };
   const std::string_view given = access_argument(query, "sig");
   const std::string_view until = access_argument(query, "expires");
   if (given.empty() && until.empty()) return refuse(AccessReason::NoToken, "no signature");

@@ -54,6 +54,14 @@ std::string_view without_arguments(std::string_view stream) {
 
 }  // namespace
 
+Value player_object(const StreamName& name, const Endpoint& server) {
+  Value object = Value::object();
+  object.set("app", name.app);
+  object.set("flashVer", "LNX 9,0,124,2");  // what servers expect of a player
+  object.set("tcUrl", tc_url(name, to_string(server)));
+  return object;
+}
+
 Task<Result<std::uint32_t>> open_stream(Connection& connection, std::vector<Value> connect,
                                         std::uint32_t window_ack, Deadline deadline,
                                         std::uint32_t chunk_size) {

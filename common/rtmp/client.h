@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "common/endpoint.h"
 #include "common/rtmp/server.h"
+#include "common/stream_key.h"
 
 namespace weir::rtmp {
 
@@ -25,6 +27,9 @@ inline constexpr int kMaxReplies = 64;
 Task<Result<std::uint32_t>> open_stream(Connection& connection, std::vector<amf0::Value> connect,
                                         std::uint32_t window_ack, Deadline deadline,
                                         std::uint32_t chunk_size = kOutChunkSize);
+
+// What connect says of a player: the beginning of its command object.
+amf0::Value player_object(const StreamName& name, const Endpoint& server);
 
 // Asks; the answer is for the caller to read. `stream` with its arguments; `arguments` follow the
 // name.

@@ -56,6 +56,14 @@ AccessRequest access_to_file(const http::Request& request, const std::string& ke
   return access;
 }
 
+std::string refusal_response(const AccessRefusal& refusal, const http::Request& request,
+                             http::Headers headers) {
+  headers.add("Cache-Control", "no-store");
+  add_challenge(refusal, headers);
+  const std::string body = request.method == "HEAD" ? std::string() : refusal.text + "\n";
+  return http::simple_response(refusal.http_status(), "text/plain", body, headers);
+}
+
 void add_challenge(const AccessRefusal& refusal, http::Headers& headers) {
   if (refusal.http_status() == 401) headers.add("WWW-Authenticate", "Bearer realm=\"weir\"");
 }

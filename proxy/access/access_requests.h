@@ -24,6 +24,9 @@ AccessRequest access_to_pipe(const http::Request& request, std::string_view prot
 AccessRequest access_to_file(const http::Request& request, const std::string& key,
                              const Address& peer, const std::string& id);
 
+// The whole answer to a request over HTTP, with a line for people.
+std::string refusal_response(const AccessRefusal& refusal, const http::Request& request,
+                             http::Headers headers);
 // With what 401 wants (RFC 9110 15.5.2).
 void add_challenge(const AccessRefusal& refusal, http::Headers& headers);
 srt::Rejection srt_rejection_of(const AccessRefusal& refusal);

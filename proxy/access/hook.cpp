@@ -1,13 +1,13 @@
 #include "proxy/access/hook.h"
 
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <exception>
 #include <sstream>
 
+#include "common/json_object.h"
 #include "common/stream_key.h"
 #include "common/wire/http1_headers.h"
 #include "common/wire/uri.h"
@@ -21,7 +21,6 @@ constexpr std::array<std::string_view, kHookEvents> kEvents = {
     "on_connect", "on_close", "on_publish", "on_unpublish", "on_play", "on_stop"};
 constexpr std::uint16_t kHttpPort = 80;
 constexpr std::uint16_t kHttpsPort = 443;
-constexpr std::size_t kDepth = 8;
 
 // JSON is UTF-8, and what peers send need not be.
 std::string plain(std::string_view text) {
@@ -144,11 +143,9 @@ bool hook_allows(int status, std::string_view body) {
   body = body.substr(begin, body.find_last_not_of(" \t\r\n") + 1 - begin);
   if (body == "0") return true;
   try {
-    Poco::JSON::Parser parser;
-    parser.setDepth(kDepth);
-    const auto value = parser.parse(std::string(body));
-    if (value.type() != typeid(Poco::JSON::Object::Ptr)) return false;
-    const auto code = value.extract<Poco::JSON::Object::Ptr>()->get("code");
+    const auto answer = parse_json_object(body);
+    if (!answer) return false;
+    const auto code = (*answer)->get("code");
     return code.isInteger() && !code.isBoolean() && code.convert<std::int64_t>() == 0;
   } catch (const std::exception&) {
     return false;

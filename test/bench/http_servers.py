@@ -166,7 +166,18 @@ end
 """
 
 
-class Wrk:
+class HttpLoad:
+    """A tool that loads the server for some seconds and says in the end what it got."""
+
+    def run(self, seconds):
+        process = measure.start(self.command(seconds), LOAD_CORE, stdout=subprocess.PIPE, text=True)
+        try:
+            return self.result(process.communicate(timeout=seconds + 20)[0])
+        finally:
+            measure.stop(process)
+
+
+class Wrk(HttpLoad):
     """wrk on 64 kept-alive connections, asking for `paths` in turn."""
 
     def __init__(self, tools, server, paths):
@@ -179,13 +190,6 @@ class Wrk:
         """wrk knows whole seconds only."""
         return ["wrk", "-t1", "-c64", f"-d{max(1, round(seconds))}s", "-s", self.script, self.url]
 
-    def run(self, seconds):
-        process = measure.start(self.command(seconds), LOAD_CORE, stdout=subprocess.PIPE, text=True)
-        try:
-            return self.result(process.communicate(timeout=seconds + 20)[0])
-        finally:
-            measure.stop(process)
-
     @staticmethod
     def result(output):
         if not output.strip().endswith("}"):
@@ -193,7 +197,7 @@ class Wrk:
         return json.loads(output.strip().splitlines()[-1])
 
 
-class H2Load:
+class H2Load(HttpLoad):
     """h2load on 16 connections, each with 4 requests under way."""
 
     def __init__(self, _tools, server, paths):
@@ -204,13 +208,6 @@ class H2Load:
     def command(self, seconds):
         return ["h2load", "-t1", "-c16", "-m4", "-D", max(1, round(seconds)), "--warm-up-time=0", "-H", self.name,
                 *self.urls]
-
-    def run(self, seconds):
-        process = measure.start(self.command(seconds), LOAD_CORE, stdout=subprocess.PIPE, text=True)
-        try:
-            return self.result(process.communicate(timeout=seconds + 20)[0])
-        finally:
-            measure.stop(process)
 
     @staticmethod
     def result(output):
